@@ -1,0 +1,1 @@
+"""The migrations folder on this machine: verified copy-back, journaled replacement, backups."""

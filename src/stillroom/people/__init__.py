@@ -1,0 +1,1 @@
+"""What people (and machines that read for them) get to see."""

@@ -1,0 +1,1 @@
+"""services.yaml, read, checked and resolved into immutable facts."""

@@ -1,0 +1,1 @@
+"""Where the Python of a service runs, and the channel that leads there."""
