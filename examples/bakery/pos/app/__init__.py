@@ -1,0 +1,1 @@
+"""The tills of a shop, and the systems they belong to."""

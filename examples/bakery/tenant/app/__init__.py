@@ -1,0 +1,1 @@
+"""Bakeries, their shops, their people and what they pay for."""
