@@ -1,0 +1,108 @@
+"""The server's processes: what `postmaster.pid` says, and whether it is true.
+
+A pid alone proves nothing: after a crash or a restart of a container another program may have it. PostgreSQL's
+processes all work in the data folder, so on Linux the pid and its working directory together are the proof.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Postmaster", "alive", "members", "postmaster", "send", "wait_gone"]
+
+_LINUX = sys.platform.startswith("linux")
+_POLL_S = 0.004
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """A running server: process, TCP port, folder of its unix socket, state (`starting`, `ready`, `stopping`)."""
+
+    pid: int
+    port: int
+    socket_dir: str
+    state: str
+
+
+def postmaster(data: Path) -> Postmaster | None:
+    """The server that runs on `data` now, in whatever state; None if there is none."""
+    try:
+        lines = (data / "postmaster.pid").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        pid = int(lines[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    if not alive(pid) or not _works_in(pid, data):
+        return None
+    if len(lines) < 8:  # the file grows line by line while the server starts
+        return Postmaster(pid, 0, "", "starting")
+    return Postmaster(pid, int(lines[3] or 0), lines[4], lines[7].strip())
+
+
+def alive(pid: int) -> bool:
+    """Whether the process exists and is not a zombie (nobody may be there to collect it, in a container say)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    if not _LINUX:
+        return True
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+
+
+def members(data: Path) -> list[int]:
+    """The PostgreSQL processes that work in `data`, with or without a postmaster (Linux; elsewhere none is known)."""
+    if not _LINUX:
+        return []
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _works_in(int(entry.name), data, unknown=False) and _is_postgres(int(entry.name)):
+            found.append(int(entry.name))
+    return found
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Sends a signal; a process that is gone already is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def wait_gone(gone: Callable[[], bool], seconds: float) -> bool:
+    """Waits until `gone()` is true, at most `seconds`; whether it came true."""
+    deadline = time.monotonic() + seconds
+    while not gone():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _works_in(pid: int, data: Path, *, unknown: bool = True) -> bool:
+    if not _LINUX:
+        return unknown
+    try:
+        return os.path.samestat(Path(f"/proc/{pid}/cwd").stat(), data.stat())
+    except PermissionError:
+        return unknown  # a process of another user: the pid file is all there is
+    except OSError:
+        return False
+
+
+def _is_postgres(pid: int) -> bool:
+    try:
+        program = Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:
+        return False
+    return program.removesuffix(" (deleted)") in ("postgres", "postmaster")
