@@ -1,0 +1,169 @@
+"""What the registry says, resolved: `Fleet`, `Environment`, `Service`. Immutable facts, used by every other part.
+
+Importing this module costs nothing: neither pydantic nor yaml is needed to hold or to hand around a fleet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["DATABASES", "JOB_NAME_EXTRA", "TARGETS", "Environment", "Fleet", "Service"]
+
+TARGETS = ("local", "kubernetes", "ssh")
+"""The kinds of target: where a service's Python runs."""
+
+DATABASES = ("embedded", "environment")
+"""Which server an environment's databases are on: the embedded one, or the real ones that the URL variables name."""
+
+JOB_NAME_EXTRA = len("-migration-") + 10
+"""Characters that a migration Job's name (`<name>-migration-<hash>`) has beside the service's name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """One service as it is in one environment: defaults, overrides and placeholders are resolved.
+
+    Attributes:
+        name: the key in `services:`; a DNS-1123 label.
+        environment: name of the environment that these facts hold in.
+        path: folder of the service's code on this machine, absolute.
+        config: the `alembic.ini` on this machine, absolute; always inside or beside `path` as the registry says.
+        models: modules to import so that every model is known; empty when `env.py` imports them itself.
+        metadata: `module:attribute` of the `MetaData`; None: found as `Base.metadata` or env.py's `target_metadata`.
+        url_variable: name of the variable from which `env.py` reads the database's URL.
+        scratch_url_variable: name of the variable that holds the URL of an empty scratch database, or None.
+        database: name that tells who shares a database; the embedded server's database is called so.
+        schemas: what the service owns in it; None: derived from its metadata and history.
+        version_table: Alembic's version table; None: read from `env.py`.
+        version_table_schema: the schema of it; None: read from `env.py`.
+        extensions: PostgreSQL extensions that must exist before the first migration.
+        heads: how many heads the history is meant to have.
+        python: interpreter. Target local: an absolute path, None: the one that runs stillroom. Elsewhere: a command or
+            path over there, None: the target's own choice.
+        env: plain variables (no secrets) that the service's settings classes need; treat as read-only.
+        time_limit: seconds that one operation on this service may take.
+        after: names of services that have to be done first.
+        namespace: Kubernetes namespace; None: the one of the kubectl context.
+        container: name of the container in the service's pods.
+        workload: name of the service's Deployment (or other workload).
+        scratch: "embedded", "create", or None (the strategies are tried in order).
+        message: message of a generated baseline.
+        shares_with: names of the other services on the same `database`, in file order.
+    """
+
+    name: str
+    environment: str
+    path: Path
+    config: Path
+    models: tuple[str, ...]
+    metadata: str | None
+    url_variable: str
+    scratch_url_variable: str | None
+    database: str
+    schemas: tuple[str, ...] | None
+    version_table: str | None
+    version_table_schema: str | None
+    extensions: tuple[str, ...]
+    heads: int
+    python: str | None
+    env: Mapping[str, str] = dataclasses.field(hash=False)
+    time_limit: float
+    after: tuple[str, ...]
+    namespace: str | None
+    container: str
+    workload: str
+    scratch: str | None
+    message: str
+    shares_with: tuple[str, ...] = ()
+
+    @property
+    def env_name(self) -> str:
+        """The name as it stands in environment variables: `alert-processor` is `ALERT_PROCESSOR`."""
+        return self.name.upper().replace("-", "_")
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """One environment: where the services run in it, and how careful to be there.
+
+    Attributes:
+        name: the key in `environments:`.
+        target: "local", "kubernetes" or "ssh".
+        protected: True: whatever destroys data is refused unless it is allowed explicitly.
+        database: "embedded" or "environment" (the URL variables name real servers).
+        scratch: strategy for scratch databases that the environment asks for; a service may say another.
+        namespace: Kubernetes namespace of the environment, as written (may hold placeholders); None: not said here.
+        context: kubectl context; None: kubectl's current one.
+        kubeconfig: absolute path of the kubeconfig; None: kubectl's own search.
+        host: SSH host (a name of `~/.ssh/config`, too); None unless target is ssh.
+        user: SSH user; None: what the SSH configuration says.
+        port: SSH port; None: what the SSH configuration says.
+        time_limit: seconds for one operation that the environment asks for; None: not said here.
+    """
+
+    name: str
+    target: str
+    protected: bool = False
+    database: str = "environment"
+    scratch: str | None = None
+    namespace: str | None = None
+    context: str | None = None
+    kubeconfig: Path | None = None
+    host: str | None = None
+    user: str | None = None
+    port: int | None = None
+    time_limit: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Fleet:
+    """Everything that one `services.yaml` says.
+
+    Attributes:
+        root: the folder of the file, absolute; relative paths in the file start here.
+        path: the file itself, absolute.
+        environments: name to environment, in file order; treat as read-only.
+        default_environment: name of the environment that is meant when none is given.
+        resolved: name of an environment to its services, in file order; `services_in` is the way to ask.
+    """
+
+    root: Path
+    path: Path
+    environments: Mapping[str, Environment] = dataclasses.field(hash=False)
+    default_environment: str
+    resolved: Mapping[str, tuple[Service, ...]] = dataclasses.field(hash=False, repr=False)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The services of the default environment, in file order."""
+        return self.resolved[self.default_environment]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The services' names, in file order."""
+        return tuple(service.name for service in self.services)
+
+    @property
+    def state(self) -> Path:
+        """Folder of what stillroom keeps between runs: backups, journals, the embedded server's data."""
+        return self.root / ".stillroom"
+
+    def services_in(self, environment: Environment | str | None = None) -> tuple[Service, ...]:
+        """The services as they are in `environment` (default: the default one), in file order.
+
+        Raises KeyError for an unknown name; `load.environment` tells people more.
+        """
+        return self.resolved[_name_of(environment) or self.default_environment]
+
+    def service(self, name: str, environment: Environment | str | None = None) -> Service:
+        """The service called `name` in `environment`. Raises KeyError; `load.select` tells people more."""
+        for service in self.services_in(environment):
+            if service.name == name:
+                return service
+        raise KeyError(name)
+
+
+def _name_of(environment: Environment | str | None) -> str | None:
+    return environment.name if isinstance(environment, Environment) else environment

@@ -1,0 +1,158 @@
+"""From what the file says to facts: defaults, environments and services laid over each other, placeholders replaced.
+
+Later layers win: stillroom's own defaults, `defaults`, the environment, the service, the environment's `services`. Only
+`env` is merged key by key. Each fact remembers where it was said, so that a mistake can name the line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stillroom.registry import model, placeholders, shape
+
+__all__ = ["BUILT_IN", "Draft", "drafts", "environments", "services"]
+
+DataPath = tuple[str | int, ...]
+
+BUILT_IN: DataPath = ()
+"""The origin of a fact that the file does not say."""
+
+_FROM_ENVIRONMENT = ("namespace", "time_limit", "scratch", "python")
+
+
+@dataclasses.dataclass
+class Draft:
+    """The facts of one service in one environment, not yet checked.
+
+    Attributes:
+        name: the service's name.
+        environment: the environment's name.
+        values: field of `shape.ServiceShape` to value; placeholders replaced, lists are tuples.
+        origins: field to the path in the file where it was said (`BUILT_IN`: nowhere).
+        remote: True when the service's Python does not run on this machine.
+    """
+
+    name: str
+    environment: str
+    values: dict[str, Any]
+    origins: dict[str, DataPath]
+    remote: bool = False
+
+
+def environments(file: shape.FileShape, root: Path) -> dict[str, model.Environment]:
+    """The environments of the file by name; without any, `development` on the embedded server."""
+    if not file.environments:
+        return {"development": model.Environment("development", "local", database="embedded")}
+    return {name: _environment(name, said, root) for name, said in file.environments.items()}
+
+
+def drafts(file: shape.FileShape) -> dict[str, list[Draft]]:
+    """The services in each environment: environment's name to drafts in file order."""
+    said: Mapping[str, shape.EnvironmentShape | None] = file.environments or {"development": None}
+    return {name: _drafts_in(file, name, environment) for name, environment in said.items()}
+
+
+def services(found: list[Draft], root: Path) -> tuple[model.Service, ...]:
+    """The services of one environment, from checked drafts."""
+    together: dict[str, list[str]] = {}
+    for draft in found:
+        together.setdefault(draft.values["database"], []).append(draft.name)
+    return tuple(_service(draft, together[draft.values["database"]], root) for draft in found)
+
+
+def _drafts_in(file: shape.FileShape, environment: str, said: shape.EnvironmentShape | None) -> list[Draft]:
+    base = _Layers()
+    base.values = {name: field.get_default() for name, field in shape.ServiceShape.model_fields.items()}
+    base.origins = dict.fromkeys(base.values, BUILT_IN)
+    base.lay(file.defaults, ("defaults",))
+    remote = said is not None and not isinstance(said, shape.LocalEnvironment)
+    if remote:
+        base.forget("python")
+    base.lay_some(said, ("environments", environment))
+    found = []
+    for name, service in file.services.items():
+        layers = base.copy()
+        layers.lay(service, ("services", name), without="python" if remote else "")
+        if said is not None and name in said.services:
+            layers.lay(said.services[name], ("environments", environment, "services", name))
+        values = {field: placeholders.expand_all(value, name) for field, value in layers.values.items()}
+        found.append(Draft(name, environment, values, layers.origins, remote))
+    return found
+
+
+class _Layers:
+    """Values of fields and where each was said, laid over each other."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, DataPath] = {}
+
+    def copy(self) -> _Layers:
+        """The same, to lay more on."""
+        other = _Layers()
+        other.values, other.origins = dict(self.values), dict(self.origins)
+        return other
+
+    def forget(self, field: str) -> None:
+        """Back to nothing said: a local interpreter is none of a pod's."""
+        self.values[field], self.origins[field] = None, BUILT_IN
+
+    def lay(self, said: shape.ServiceShape | None, path: DataPath, *, without: str = "") -> None:
+        """Lay what a service (or `defaults`) says over what was said before."""
+        for field in said.model_fields_set if said is not None else ():
+            if field == without:
+                continue
+            value = getattr(said, field)
+            self.values[field] = {**self.values["env"], **value} if field == "env" else value
+            self.origins[field] = (*path, field)
+
+    def lay_some(self, said: shape.EnvironmentShape | None, path: DataPath) -> None:
+        """Lay what an environment says for all of its services."""
+        for field in said.model_fields_set if said is not None else ():
+            if field in _FROM_ENVIRONMENT:
+                self.values[field] = getattr(said, field)
+                self.origins[field] = (*path, field)
+
+
+def _environment(name: str, said: shape.EnvironmentShape, root: Path) -> model.Environment:
+    facts = said.model_dump(exclude={"services", "python"})
+    if facts.get("kubeconfig"):
+        facts["kubeconfig"] = absolute(facts["kubeconfig"], root)
+    return model.Environment(name=name, **facts)
+
+
+def absolute(text: str, root: Path) -> Path:
+    """A path of the file as an absolute one: relative to the file's folder, `~` is one's home, `..` is resolved.
+
+    Symbolic links stay: the interpreter of a virtual environment is one.
+    """
+    return Path(os.path.normpath(root / Path(text).expanduser()))
+
+
+def interpreter(text: str, root: Path) -> str:
+    """The interpreter that a local `python:` means: a path, or a bare command (`python3.12`) that PATH has."""
+    path = absolute(text, root)
+    if "/" not in text and not path.exists():
+        return shutil.which(text) or str(path)
+    return str(path)
+
+
+def _service(draft: Draft, together: list[str], root: Path) -> model.Service:
+    values = dict(draft.values)
+    path = absolute(values.pop("path"), root)
+    python: str | None = values.pop("python")
+    return model.Service(
+        name=draft.name,
+        environment=draft.environment,
+        path=path,
+        config=absolute(values.pop("config"), path),
+        time_limit=float(values.pop("time_limit")),
+        shares_with=tuple(name for name in together if name != draft.name),
+        python=python if python is None or draft.remote else interpreter(python, root),
+        **values,
+    )

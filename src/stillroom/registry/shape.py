@@ -1,0 +1,229 @@
+"""The shape of services.yaml: which keys there are, of what type, with what default and why.
+
+Only the shape: whether names exist, agree and would be accepted by Kubernetes is `checks`' business. The JSON Schema
+that editors use is generated from these models, so descriptions are written for the person who types the file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+__all__ = [
+    "EnvironmentShape",
+    "FileShape",
+    "KubernetesEnvironment",
+    "LocalEnvironment",
+    "ServiceShape",
+    "SshEnvironment",
+]
+
+_NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+def _one_or_several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return value
+    raise PydanticCustomError("plain_value", "a text, number or truth value is expected")
+
+
+Texts = Annotated[
+    list[str],
+    pydantic.BeforeValidator(_one_or_several),
+    pydantic.WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""A list of texts; a single text stands for a list of one."""
+
+Plain = Annotated[
+    Any,
+    pydantic.BeforeValidator(_plain),
+    pydantic.WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+"""The value of an environment variable; numbers and truth values are taken as they are written."""
+
+Scratch = Literal["embedded", "create"]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+class _Shape(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class ServiceShape(_Shape):
+    """What can be said about a service, in `defaults`, in `services`, or in an environment's `services`.
+
+    In every text, `{name}` stands for the service's name (`alert-processor`) and `{NAME}` for the same as a variable
+    (`ALERT_PROCESSOR`).
+    """
+
+    path: str = "services/{name}"
+    """Folder of the service's code, relative to this file. Default: where most repositories have it."""
+
+    config: str = "alembic.ini"
+    """Alembic's configuration file, relative to `path`. Default: Alembic's own."""
+
+    models: Texts = []
+    """Module or modules whose import makes every model known. Default: none, env.py imports them itself."""
+
+    metadata: str | None = None
+    """`module:attribute` of the MetaData. Default: found as `Base.metadata` in `models`, or as env.py's
+    `target_metadata`."""
+
+    url_variable: str = "{NAME}_DATABASE_URL"
+    """Name of the environment variable from which env.py reads the database's URL. Default: one variable a service, so
+    that a whole fleet fits into one shell."""
+
+    scratch_url_variable: str | None = None
+    """Name of the environment variable that holds the URL of an empty database to generate on. Default: none, a scratch
+    database is created beside the service's own."""
+
+    database: str = "{name}"
+    """Name of the database. It tells which services share one; the embedded server calls it so. Default: one each."""
+
+    schemas: Texts | None = None
+    """Schemas that the service owns in its database. Default: derived from its metadata and its history."""
+
+    version_table: str | None = None
+    """Alembic's version table. Default: read from env.py."""
+
+    version_table_schema: str | None = None
+    """Schema of the version table. Default: read from env.py."""
+
+    extensions: Texts = []
+    """PostgreSQL extensions that must exist before the first migration. Default: none."""
+
+    heads: int = Field(1, ge=1, le=1000)
+    """How many heads the history is meant to have. Default 1: a second head is mostly two branches merged by git."""
+
+    python: str | None = None
+    """The service's interpreter, relative to this file or absolute. Default: the one that runs stillroom. It is an
+    interpreter of this machine; for targets elsewhere only an environment can name one."""
+
+    env: dict[str, Plain] = {}
+    """Plain variables, no secrets, that the service's settings classes need to be importable; those of `defaults` and
+    of the service are merged. Default: none."""
+
+    time_limit: Seconds = 120.0
+    """Seconds that one operation on the service may take. Default 120: large services need up to 23 to import."""
+
+    after: Texts = []
+    """Services that have to be done before this one. Default: none."""
+
+    namespace: str | None = None
+    """Kubernetes namespace. Default: the one of the kubectl context."""
+
+    container: str = "{name}"
+    """Container in the service's pods that has its code. Default: called as the service."""
+
+    workload: str = "{name}"
+    """The service's Deployment. Default: called as the service."""
+
+    scratch: Scratch | None = None
+    """Where to generate: `create` makes a scratch database beside the service's own, `embedded` uses the embedded
+    server. Default: the URL in `scratch_url_variable`, or else `create`."""
+
+    message: str = "initial schema"
+    """Message of a generated baseline."""
+
+
+Services = Annotated[
+    dict[str, ServiceShape | None],
+    Field(json_schema_extra={"propertyNames": {"pattern": _NAME_PATTERN}}),
+]
+
+
+class EnvironmentShape(_Shape):
+    """What can be said about every environment, whatever its target."""
+
+    protected: bool = False
+    """True: commands that destroy data refuse unless they are told twice. Default false."""
+
+    scratch: Scratch | None = None
+    """`scratch` of every service here that does not say its own."""
+
+    time_limit: Seconds | None = None
+    """`time_limit` of every service here that does not say its own, in seconds. Default: what `defaults` says."""
+
+    python: str | None = None
+    """Interpreter of every service here that does not say its own; `{name}` may stand in it."""
+
+    services: Services = {}
+    """What differs for single services in this environment: name to settings."""
+
+
+class LocalEnvironment(EnvironmentShape):
+    """Services run on this machine, as processes."""
+
+    target: Literal["local"]
+    """Where the services' Python runs: on this machine."""
+
+    database: Literal["embedded", "environment"] = "environment"
+    """`embedded`: the PostgreSQL that stillroom starts itself. `environment`: the URL variables name real servers.
+    Default: `environment`, so that nothing is started unasked."""
+
+
+class KubernetesEnvironment(EnvironmentShape):
+    """Services run in pods, reached by kubectl."""
+
+    target: Literal["kubernetes"]
+    """Where the services' Python runs: in their pods."""
+
+    database: Literal["environment"] = "environment"
+    """Pods have their own URL variables, so only `environment` is possible."""
+
+    namespace: str | None = None
+    """Namespace of every service here that does not say its own. Default: what `defaults` says."""
+
+    context: str | None = None
+    """kubectl context. Default: kubectl's current one."""
+
+    kubeconfig: str | None = None
+    """Path of the kubeconfig, relative to this file; `~` is one's home. Default: where kubectl looks."""
+
+
+class SshEnvironment(EnvironmentShape):
+    """Services run on a host, reached by SSH."""
+
+    target: Literal["ssh"]
+    """Where the services' Python runs: on a host that SSH reaches."""
+
+    database: Literal["environment"] = "environment"
+    """Hosts have their own URL variables, so only `environment` is possible."""
+
+    host: str
+    """Name or address of the host; an alias of ~/.ssh/config serves too."""
+
+    user: str | None = None
+    """User on the host. Default: what the SSH configuration says."""
+
+    port: int | None = Field(None, ge=1, le=65_535)
+    """Port on the host. Default: what the SSH configuration says."""
+
+
+class FileShape(_Shape):
+    """The registry of a fleet: its services, where they run, and what they have in common."""
+
+    default_environment: str | None = None
+    """Environment that is meant when none is given. Default: `development`, or the only one there is."""
+
+    defaults: ServiceShape | None = None
+    """What holds for every service that does not say otherwise."""
+
+    environments: (
+        dict[
+            str,
+            Annotated[LocalEnvironment | KubernetesEnvironment | SshEnvironment, Field(discriminator="target")],
+        ]
+        | None
+    ) = None
+    """Name to environment. Default: `development`, on this machine, on the embedded database."""
+
+    services: Services
+    """Name to settings; a service that has nothing of its own to say is one line: `auth:`."""
