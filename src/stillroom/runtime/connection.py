@@ -1,0 +1,309 @@
+"""One connection, one piece of work, with whichever driver a URL names.
+
+Each call opens its own connection and closes it. The work gets a synchronous SQLAlchemy connection, also with asyncpg,
+so whatever uses it is written once. Nothing of a call stays behind in the process: no event loop, no pool, no handler,
+because the service's own code runs in the same process afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import importlib
+import json
+import urllib.parse
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import sqlalchemy
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.pool import NullPool
+
+from . import diagnosis, guard, urls
+
+__all__ = ["run"]
+
+_T = TypeVar("_T")
+
+# Options that the asyncpg driver takes as arguments of its own, with their types; the rest of a URL's query goes to it
+# as a DSN, which knows what libpq knows (sslmode, sslrootcert, target_session_attrs, options, ...).
+_ASYNCPG_NUMBERS = ("timeout", "command_timeout")
+_ASYNCPG_ARGUMENTS = ("passfile", "krbsrvname", "gsslib", "service", "servicefile", "target_session_attrs")
+_ASYNCPG_IGNORES = (
+    "async_fallback",
+    "channel_binding",
+    "connect_timeout",
+    "gssencmode",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "max_cached_statement_lifetime",
+    "max_cacheable_statement_size",
+    "prepared_statement_cache_size",
+    "sslcompression",
+    "sslsni",
+    "statement_cache_size",
+    "tcp_user_timeout",
+)
+_LIBPQ_IGNORES = (
+    "async_fallback",
+    "command_timeout",
+    "max_cached_statement_lifetime",
+    "max_cacheable_statement_size",
+    "prepared_statement_cache_size",
+    "statement_cache_size",
+    "timeout",
+)
+_JSON_TYPES = (("json", 114, b""), ("jsonb", 3802, b"\x01"))
+
+
+def run(
+    url: str,
+    work: Callable[[Connection], _T],
+    *,
+    autocommit: bool = False,
+    connect_timeout: float = 10.0,
+    application_name: str = "stillroom",
+) -> _T:
+    """What `work` returns, given one fresh connection to the database of `url`; the connection is closed afterwards.
+
+    Args:
+        url: any PostgreSQL URL; its options (TLS, sockets, several hosts) are honoured.
+        work: called once with a synchronous connection. Unless `autocommit`, one transaction spans it: committed when
+            it returns, rolled back when it raises.
+        autocommit: each statement is a transaction of its own (`CREATE DATABASE`, advisory locks that are polled).
+        connect_timeout: seconds until a server that does not answer counts as unreachable.
+        application_name: what `pg_stat_activity` shows; at most 63 bytes.
+
+    Raises:
+        faults.DatabaseFault: what the driver or the server had to say (codes: see `diagnosis`).
+        faults.ProjectFault: `url-invalid`.
+        Exception: whatever else `work` raises, as it is.
+    """
+    parsed = urls.parse(url)
+    driver = _import_driver(parsed)
+    arguments = _arguments(parsed, driver, connect_timeout, application_name)
+    with guard.lifted():
+        if driver != "asyncpg":
+            engine = sqlalchemy.create_engine(
+                f"postgresql+{driver}://", use_native_hstore=False, **_engine_options(arguments)
+            )
+            return _carry_out(engine, parsed, work, autocommit)
+        return _outside_loops(lambda: _with_asyncpg(parsed, arguments, work, autocommit))
+
+
+def _carry_out(engine: Engine, url: URL, work: Callable[[Connection], _T], autocommit: bool) -> _T:
+    _spare_round_trips(engine)
+    connection = None
+    try:
+        with _diagnosed(url, connecting=True):
+            connection = engine.connect()
+        with _diagnosed(url, connecting=False):
+            return _in_transaction(connection, work, autocommit)
+    finally:
+        if connection is not None:
+            connection.close()
+        engine.dispose()
+
+
+async def _with_asyncpg(url: URL, arguments: dict[str, Any], work: Callable[[Connection], _T], autocommit: bool) -> _T:
+    import sqlalchemy.ext.asyncio as sqlalchemy_asyncio
+
+    engine = sqlalchemy_asyncio.create_async_engine("postgresql+asyncpg://", **_engine_options(arguments))
+    _spare_round_trips(engine.sync_engine)
+    connection = engine.connect()
+    try:
+        with _diagnosed(url, connecting=True):
+            await connection.start()
+        with _diagnosed(url, connecting=False):
+            return await connection.run_sync(_in_transaction, work, autocommit)
+    finally:
+        if connection.sync_connection is not None:
+            await connection.close()
+
+
+def _in_transaction(connection: Connection, work: Callable[[Connection], _T], autocommit: bool) -> _T:
+    if autocommit:
+        return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
+    result = work(connection)
+    connection.commit()
+    return result
+
+
+@contextmanager
+def _diagnosed(url: URL, *, connecting: bool) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        fault = diagnosis.database_fault(error, url, connecting=connecting)
+        if fault is None:
+            raise
+        raise fault from error
+
+
+def _engine_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"poolclass": NullPool, "connect_args": arguments, "future": True}
+
+
+def _import_driver(url: URL) -> str:
+    driver = urls.known_driver(url)
+    try:
+        importlib.import_module(driver)
+    except ImportError as error:
+        raise diagnosis.driver_missing(driver, error) from error
+    if driver == "asyncpg":
+        try:
+            importlib.import_module("greenlet")
+        except ImportError as error:
+            raise diagnosis.greenlet_missing(error) from error
+    return driver
+
+
+# Arguments of the drivers
+
+
+def _arguments(url: URL, driver: str, connect_timeout: float, application_name: str) -> dict[str, Any]:
+    query = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
+    found = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+    arguments = {name: value for name, value in found.items() if value not in (None, "")}
+    named = {"database" if driver == "asyncpg" else "dbname": url.database}
+    arguments.update({name: value for name, value in named.items() if value})
+    if "host" in query:
+        pairs = urls.endpoints(url)
+        query.pop("port", None)
+        query["host"] = ",".join(host for host, _ in pairs)
+        arguments["port"] = ",".join(str(port) for _, port in pairs)
+        arguments["host"] = query.pop("host")
+    if driver == "asyncpg":
+        return _asyncpg_arguments(arguments, query, connect_timeout, application_name)
+    return _libpq_arguments(arguments, query, connect_timeout, application_name)
+
+
+def _asyncpg_arguments(
+    arguments: dict[str, Any], query: dict[str, str], connect_timeout: float, application_name: str
+) -> dict[str, Any]:
+    if "," in str(arguments.get("host", "")):
+        arguments["host"] = arguments["host"].split(",")
+        arguments["port"] = [int(each) for each in str(arguments["port"]).split(",")]
+    elif "port" in arguments:
+        arguments["port"] = int(arguments["port"])
+    if "ssl" in query:
+        query.setdefault("sslmode", query.pop("ssl"))
+    arguments["timeout"] = _number(query.pop("connect_timeout", None), connect_timeout)
+    arguments["server_settings"] = {"application_name": application_name}
+    query.pop("application_name", None)
+    for name in _ASYNCPG_NUMBERS:
+        if name in query:
+            arguments[name] = _number(query.pop(name), connect_timeout)
+    arguments.update({name: query.pop(name) for name in _ASYNCPG_ARGUMENTS if name in query})
+    rest = {name: value for name, value in query.items() if name not in _ASYNCPG_IGNORES}
+    if rest:
+        arguments["dsn"] = "postgresql://?" + urllib.parse.urlencode(rest, quote_via=urllib.parse.quote)
+    return arguments
+
+
+def _libpq_arguments(
+    arguments: dict[str, Any], query: dict[str, str], connect_timeout: float, application_name: str
+) -> dict[str, Any]:
+    if "ssl" in query:
+        ssl = query.pop("ssl")
+        query.setdefault("sslmode", "require" if ssl.lower() in ("true", "1", "on") else ssl)
+    query.pop("application_name", None)
+    rest = {name: value for name, value in query.items() if name not in _LIBPQ_IGNORES}
+    arguments["connect_timeout"] = str(max(2, round(connect_timeout)))
+    return {**arguments, **rest, "application_name": application_name}
+
+
+def _number(text: str | None, default: float) -> float:
+    try:
+        return float(text) if text else default
+    except ValueError:
+        return default
+
+
+# Event loops
+
+
+def _outside_loops(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """The result of a coroutine, whether or not a loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _in_own_loop(main())
+    with concurrent.futures.ThreadPoolExecutor(1, "stillroom-connection") as pool:
+        # The context goes along, because it says that the guard is lifted for us.
+        return pool.submit(contextvars.copy_context().run, lambda: _in_own_loop(main())).result()
+
+
+def _in_own_loop(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Like `asyncio.run`, which leaves the thread without a current loop, so that env.py's `get_event_loop` fails."""
+    loop = asyncio.new_event_loop()
+    try:
+        task = loop.create_task(coroutine)
+        try:
+            return loop.run_until_complete(task)
+        except BaseException:
+            # An interrupt stops the loop, not the task; it must get to its `finally` for the connection to be closed.
+            if not task.done():
+                task.cancel()
+                loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+            raise
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+# What SQLAlchemy asks a server at its first connection, known without asking
+
+
+def _spare_round_trips(engine: Engine) -> None:
+    """Answers from the driver what SQLAlchemy would ask of the server: some ten round trips of each connection."""
+    dialect: Any = engine.dialect
+    dialect._get_server_version_info = _server_version
+    dialect.get_default_isolation_level = lambda _: "READ COMMITTED"
+    dialect._set_backslash_escapes = lambda _: setattr(dialect, "_backslash_escapes", False)
+    if dialect.driver == "asyncpg":
+        introspected = (dialect.setup_asyncpg_json_codec, dialect.setup_asyncpg_jsonb_codec)
+        dialect.setup_asyncpg_json_codec = lambda connection: _json_codecs(connection, introspected)
+        dialect.setup_asyncpg_jsonb_codec = _nothing
+
+
+def _server_version(connection: Connection) -> tuple[int, ...]:
+    driver: Any = connection.connection.dbapi_connection
+    driver = getattr(driver, "_connection", driver)
+    if hasattr(driver, "get_server_version"):
+        version = driver.get_server_version()
+        return (version.major, version.micro)
+    number = driver.info.server_version
+    return (number // 10000, number % 10000)
+
+
+async def _json_codecs(connection: Any, introspected: tuple[Callable[[Any], Any], ...]) -> None:
+    """JSON comes back as Python values, as with the other drivers, without asking for OIDs that never change."""
+    try:
+        settings = connection._connection._protocol.get_settings()
+        for name, oid, prefix in _JSON_TYPES:
+            codec = _JsonCodec(prefix)
+            settings.add_python_codec(oid, name, "pg_catalog", [], "scalar", codec.encode, codec.decode, "binary")
+    except (AttributeError, TypeError):  # this asyncpg is built otherwise: the documented way
+        for setup in introspected:
+            await setup(connection)
+
+
+class _JsonCodec:
+    def __init__(self, prefix: bytes) -> None:
+        self._prefix = prefix
+
+    def encode(self, text: str) -> bytes:
+        return self._prefix + text.encode()
+
+    def decode(self, value: bytes) -> Any:
+        return json.loads(value[len(self._prefix) :])
+
+
+async def _nothing(_: Any) -> None:
+    return None
