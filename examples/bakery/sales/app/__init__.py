@@ -1,0 +1,1 @@
+"""What was sold, hour by hour, and what it was sold under."""

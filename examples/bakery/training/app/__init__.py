@@ -1,0 +1,1 @@
+"""The training of demand models, one product of one bakery at a time."""
