@@ -1,0 +1,1 @@
+"""Messages to people: by e-mail, by SMS, by push, and in the app."""

@@ -1,0 +1,1 @@
+"""Who sells flour to the bakeries, and how well they deliver."""
