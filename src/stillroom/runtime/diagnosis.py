@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL
 
 from . import faults, urls
 
-__all__ = ["database_fault", "driver_missing", "greenlet_missing", "sqlstate"]
+__all__ = ["database_fault", "driver_missing", "greenlet_missing", "sqlstate", "text"]
 
 _PACKAGES = {"asyncpg": "asyncpg", "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
 
@@ -108,7 +108,7 @@ class _Finding:
         self.url = url
         self.address = urls.address(url)
         self.role = url.username or "(default role)"
-        self.text = urls.scrubbed(_text(original), url)
+        self.text = urls.scrubbed(text(original), url)
         self.state = sqlstate(shown) or _state_by_text(self.text)
         self.connecting = connecting
         self.statement = getattr(shown, "statement", None)
@@ -188,9 +188,9 @@ _GRANTS = (
 )
 
 
-def _grant(text: str, finding: _Finding) -> str:
+def _grant(said: str, finding: _Finding) -> str:
     for pattern, mend in _GRANTS:
-        match = pattern.search(text)
+        match = pattern.search(said)
         if match:
             name = match[1].strip("\"'")
             line = mend.format(name=name, role=_quoted(finding.role))
@@ -237,16 +237,17 @@ def _is_network(error: BaseException) -> bool:
     return isinstance(error, (OSError, EOFError, asyncio.TimeoutError, TimeoutError, socket.gaierror))
 
 
-def _state_by_text(text: str) -> str | None:
+def _state_by_text(said: str) -> str | None:
     for state, pattern in _TEXTS:
-        if pattern.search(text):
+        if pattern.search(said):
             return state
     return None
 
 
-def _text(error: BaseException) -> str:
-    """The first lines of what was said, on one line, without SQLAlchemy's and libpq's prefixes."""
-    text = re.sub(r"^<class '[^']*'>: ", "", str(error).strip())
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+def text(error: BaseException) -> str:
+    """What a driver said, its first lines on one line, without SQLAlchemy's prefix and statement; not yet scrubbed."""
+    original = _original(error) or error
+    said = re.sub(r"^<class '[^']*'>: ", "", str(original).strip())
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     kept = [line for line in lines if not re.match(r"(LINE \d+:|\^|CONTEXT:|\[SQL|\(Background)", line)][:3]
-    return "; ".join(kept) or type(error).__name__
+    return "; ".join(kept) or type(original).__name__

@@ -1,0 +1,346 @@
+"""Scratch databases: empty, made for one run, gone afterwards.
+
+Two ways to get one: `CREATE DATABASE` beside the service's own, with its encoding and locale, or a database that
+somebody gives (`scratch_url`), which must be empty, is used by one run at a time, and is emptied again of what that run
+made. Creating one means making 300 files: where the server has a tablespace called `stillroom_scratch` (in memory, say)
+on which the role may create, it goes there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import getpass
+import json
+import logging
+import os
+import random
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sqlalchemy
+import sqlalchemy.exc
+from sqlalchemy.engine import Connection
+
+from . import connection, diagnosis, faults, scratch_given, urls
+
+__all__ = ["PREFIX", "Scratch", "can_create", "open_scratch", "sweep"]
+
+PREFIX = "stillroom_scratch_"
+"""What the name of every scratch database begins with, and nothing else's may."""
+
+_NAME = re.compile(PREFIX + r"[a-z0-9_]+_(\d{14})_[0-9a-f]{8}")
+_LONGEST_NAME = 63
+_STAMP = "%Y%m%d%H%M%S"
+_LOG = logging.getLogger("stillroom.scratch")
+
+# Settings of the service's database that decide what SQL means there; they must mean the same on the scratch database.
+_SETTINGS = ("search_path", "timezone", "datestyle", "intervalstyle", "default_text_search_config", "xmloption")
+_LISTS = ("search_path", "datestyle")
+# Somebody else is using the template, or changed the same catalog row.
+_PASSING = ("55006", "23505", "XX000", "40001", "40P01")
+_NO_SUCH_LOCALE = ("22023", "42704", "42809", "22021", "0A000")
+_TRIES = 8
+
+
+@dataclasses.dataclass
+class Scratch:
+    """An open scratch database.
+
+    Attributes:
+        name: of the database.
+        url: with password; same scheme and options as the URL that it was derived from.
+        created: it was made for this run (and is dropped afterwards), not given.
+        strategy: `create-database` or `given-url`.
+        warnings: what did not go as it should and did not stop the run; the drop may add to it after the block.
+    """
+
+    name: str
+    url: str
+    created: bool
+    strategy: str
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+
+@contextlib.contextmanager
+def open_scratch(
+    service_url: str,
+    service: str,
+    *,
+    scratch_url: str | None = None,
+    label: str = "a",
+    wait_seconds: float = 120.0,
+) -> Iterator[Scratch]:
+    """An empty scratch database for the duration of the block.
+
+    Args:
+        service_url: the service's own database; it is only asked for its settings and to create the other one.
+        service: name of the service, part of the scratch database's name.
+        scratch_url: a database to use instead of creating one; it must be empty, and is emptied afterwards.
+        label: tells several scratch databases of one run apart.
+        wait_seconds: how long to wait for a given database that another run is using.
+
+    Raises:
+        faults.DatabaseFault: `no-scratch-database` when the role may not create one; whatever connecting gives.
+        faults.RefusedFault: `scratch-not-empty`, `scratch-is-service-database`; `scratch-busy` when the wait is over.
+    """
+    if scratch_url:
+        with scratch_given.borrowed(scratch_url, service_url, service, wait_seconds=wait_seconds) as warnings:
+            yield Scratch(urls.address(scratch_url).database, scratch_url, False, "given-url", warnings)
+        return
+    scratch = _create(service_url, service, label)
+    try:
+        yield scratch
+    finally:
+        _drop_or_warn(service_url, scratch)
+
+
+def can_create(conn: Connection) -> bool:
+    """Whether the role of this connection may create databases."""
+    return bool(
+        conn.execute(
+            sqlalchemy.text("SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+        ).scalar()
+    )
+
+
+def sweep(service_url: str, older_than_seconds: float = 3600) -> list[str]:
+    """Drops what crashed runs left on the server, and returns the names.
+
+    Only databases of our naming, older than that by the time in their name and the server's clock, whose owner is a
+    role that we are a member of, and to which nobody is connected.
+
+    Raises:
+        faults.DatabaseFault: the server cannot be reached or asked.
+    """
+
+    def work(conn: Connection) -> list[str]:
+        rows = conn.execute(sqlalchemy.text(_LEFTOVERS), {"prefix": PREFIX.replace("_", r"\_") + "%"}).all()
+        dropped = []
+        for name, now in rows:
+            stamp = _NAME.fullmatch(name)
+            if stamp is None or _age(stamp[1], now) < older_than_seconds:
+                continue
+            # Without FORCE: whoever connected in this moment keeps it.
+            with contextlib.suppress(sqlalchemy.exc.DBAPIError):
+                conn.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}"')
+                dropped.append(name)
+        return dropped
+
+    return connection.run(service_url, work, autocommit=True, application_name="stillroom sweep")
+
+
+_LEFTOVERS = """
+SELECT d.datname::text, pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS')
+FROM pg_catalog.pg_database d
+WHERE d.datname LIKE :prefix AND pg_catalog.pg_has_role(d.datdba, 'MEMBER')
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
+ORDER BY d.datname
+"""
+
+# to_jsonb, because the columns of pg_database differ: provider from 15, ICU rules from 16, datlocale from 17.
+_TEMPLATE = """
+SELECT pg_catalog.to_jsonb(d)::text,
+       pg_catalog.pg_encoding_to_char(d.encoding)::text,
+       pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS'),
+       coalesce((SELECT pg_catalog.to_json(s.setconfig)::text FROM pg_catalog.pg_db_role_setting s
+                 WHERE s.setdatabase = d.oid AND s.setrole = 0), '[]'),
+       pg_catalog.current_setting('server_version_num')::int,
+       EXISTS (SELECT 1 FROM pg_catalog.pg_tablespace t
+               WHERE t.spcname = 'stillroom_scratch' AND pg_catalog.has_tablespace_privilege(t.oid, 'CREATE')),
+       pg_catalog.current_setting('fsync') = 'off'
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+"""
+
+
+def _age(stamp: str, now: str) -> float:
+    try:
+        return (datetime.datetime.strptime(now, _STAMP) - datetime.datetime.strptime(stamp, _STAMP)).total_seconds()
+    except ValueError:  # fourteen digits that are no time: not our naming
+        return -1.0
+
+
+def _name(service: str, label: str, stamp: str) -> str:
+    tail = f"_{label}_{stamp}_{secrets.token_hex(4)}"
+    middle = re.sub(r"[^a-z0-9]+", "_", service.lower()).strip("_") or "service"
+    return PREFIX + middle[: _LONGEST_NAME - len(PREFIX) - len(tail)] + tail
+
+
+def _create(service_url: str, service: str, label: str) -> Scratch:
+    made: list[str] = []
+    warnings: list[str] = []
+
+    def work(conn: Connection) -> None:
+        facts = _facts(conn)
+        made.append(_name(service, label, facts.stamp))
+        _create_like(conn, made[0], facts, warnings)
+        for line in _furnishing(made[0], facts):
+            _execute(conn, line)
+
+    def made_so_far() -> Scratch:
+        return Scratch(made[0], urls.with_database(service_url, made[0]), True, "create-database", warnings)
+
+    try:
+        connection.run(service_url, work, autocommit=True, application_name=f"stillroom scratch {service}"[:63])
+    except BaseException:
+        if made:
+            _drop_or_warn(service_url, made_so_far())
+        raise
+    return made_so_far()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Facts:
+    """What `CREATE DATABASE` has to repeat of the service's database (a row of pg_database), and the server's time."""
+
+    row: dict[str, Any]
+    encoding: str
+    stamp: str
+    settings: tuple[str, ...]
+    version: int
+    own_tablespace: bool
+    throw_away: bool
+
+
+def _facts(conn: Connection) -> _Facts:
+    row, encoding, stamp, settings, *rest = conn.execute(sqlalchemy.text(_TEMPLATE)).one()
+    return _Facts(json.loads(row), encoding, stamp, tuple(json.loads(settings)), *rest)
+
+
+def _create_like(conn: Connection, name: str, facts: _Facts, warnings: list[str]) -> None:
+    create = f'CREATE DATABASE "{name}" TEMPLATE template0'
+    if facts.own_tablespace:
+        create += " TABLESPACE stillroom_scratch"
+    if facts.throw_away and facts.version >= 150000:
+        # Two checkpoints, which a server without fsync does not feel and any other would; a third of the time.
+        create += " STRATEGY file_copy"
+    try:
+        _patiently(lambda: _execute(conn, f"{create} {_locale(facts)}"))
+    except sqlalchemy.exc.DBAPIError as error:
+        state = diagnosis.sqlstate(error)
+        if state == "42501":
+            raise _no_scratch(conn, error) from error
+        if state not in _NO_SUCH_LOCALE:
+            raise
+        warnings.append(
+            f"The scratch database {name} has the server's default encoding and locale, because it refuses those of "
+            f"the service's database ({_locale(facts)})"
+        )
+        _patiently(lambda: _execute(conn, create))
+
+
+def _locale(facts: _Facts) -> str:
+    row = facts.row
+    options = [("ENCODING", facts.encoding), ("LC_COLLATE", row["datcollate"]), ("LC_CTYPE", row["datctype"])]
+    provider = {"c": "libc", "i": "icu", "b": "builtin"}.get(row.get("datlocprovider", ""))
+    locale = row.get("datlocale") or row.get("daticulocale")
+    if provider:
+        options.append(("LOCALE_PROVIDER", provider))
+    if provider == "builtin":
+        options.append(("BUILTIN_LOCALE", locale))
+    if provider == "icu":
+        options += [("ICU_LOCALE", locale), ("ICU_RULES", row.get("daticurules"))]
+    return " ".join(f"{option} {_literal(value)}" for option, value in options if value)
+
+
+def _furnishing(name: str, facts: _Facts) -> list[str]:
+    """What follows the creation: who made it, speed over durability, the settings that change what SQL means."""
+    moment = datetime.datetime.strptime(facts.stamp, _STAMP).isoformat() + "Z"
+    comment = f"stillroom scratch; made by {_person()} pid {os.getpid()} at {moment}"
+    lines = [
+        f'COMMENT ON DATABASE "{name}" IS {_literal(comment)}',
+        f'ALTER DATABASE "{name}" SET synchronous_commit = off',
+    ]
+    for setting in facts.settings:
+        key, _, value = setting.partition("=")
+        if key.lower() in _SETTINGS:
+            shown = value if key.lower() in _LISTS else _literal(value)
+            lines.append(f'ALTER DATABASE "{name}" SET {key} = {shown}')
+    return lines
+
+
+def _person() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's numeric user without a line in passwd
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _no_scratch(conn: Connection, error: BaseException) -> faults.DatabaseFault:
+    role = conn.execute(sqlalchemy.text("SELECT pg_catalog.quote_ident(current_user)")).scalar()
+    return faults.DatabaseFault(
+        "no-scratch-database",
+        f"Role {role} may not create databases, so there is none to generate on: {diagnosis.text(error)}",
+        f"One of: ALTER ROLE {role} CREATEDB; or name an empty database in the variable that `scratch_url_variable` "
+        "of the registry says; or `scratch: embedded` in the registry; or --reset-in-place, which empties the "
+        "service's own database",
+        data={"role": role},
+    )
+
+
+def _drop_or_warn(service_url: str, scratch: Scratch) -> None:
+    """Drops it; whatever goes wrong becomes a warning, so that the error that led here is the one people see."""
+    try:
+        connection.run(
+            service_url,
+            lambda conn: _drop(conn, scratch.name),
+            autocommit=True,
+            application_name="stillroom scratch drop",
+        )
+    except faults.Fault as fault:
+        warning = (
+            f"The scratch database {scratch.name} could not be dropped: {fault.message}. Drop it by hand: "
+            f'DROP DATABASE "{scratch.name}"; (or leave it: it is swept when it is an hour old)'
+        )
+        scratch.warnings.append(warning)
+        _LOG.warning(warning)
+
+
+def _drop(conn: Connection, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise faults.RefusedFault("not-a-scratch-database", f"{name} was not made by us", "Drop it by hand if you must")
+    _end_sessions(conn, name)
+    version = conn.execute(sqlalchemy.text("SELECT current_setting('server_version_num')::int")).scalar() or 0
+    force = " WITH (FORCE)" if version >= 130000 else ""
+    _patiently(lambda: _execute(conn, f'DROP DATABASE IF EXISTS "{name}"{force}'))
+
+
+def _end_sessions(conn: Connection, name: str) -> None:
+    """Ends what is still connected and waits a moment: the server itself only looks again after 100 ms."""
+    for pause in (0.002, 0.004, 0.008, 0.016, 0.032):
+        if not conn.execute(sqlalchemy.text(_END_SESSIONS), {"name": name}).all():
+            return
+        time.sleep(pause)
+
+
+_END_SESSIONS = """
+SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+WHERE datname = :name AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.pg_has_role(usesysid, 'MEMBER')
+"""
+
+
+def _patiently(step: Callable[[], None]) -> None:
+    """Repeats a step that others get in the way of, with growing, uneven pauses: some three seconds in all."""
+    for attempt in range(_TRIES):
+        try:
+            step()
+        except sqlalchemy.exc.DBAPIError as error:
+            if attempt == _TRIES - 1 or diagnosis.sqlstate(error) not in _PASSING:
+                raise
+            time.sleep(random.uniform(0.5, 1.5) * min(0.02 * 2**attempt, 1.0))  # noqa: S311 - spread, not secrecy
+        else:
+            return
+
+
+def _execute(conn: Connection, statement: str) -> None:
+    conn.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

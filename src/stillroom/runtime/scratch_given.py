@@ -1,0 +1,217 @@
+"""A scratch database that somebody gives: empty when we come, used by one run at a time, empty when we leave.
+
+Nothing that was there before is touched: what counts as ours is what has arisen since, by object identity.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import getpass
+import logging
+import os
+import pkgutil
+import random
+import socket
+import threading
+from collections.abc import Iterator
+
+import sqlalchemy
+import sqlalchemy.exc
+from sqlalchemy.engine import Connection
+
+from . import connection, diagnosis, faults, urls
+
+__all__ = ["borrowed"]
+
+_LOG = logging.getLogger("stillroom.scratch")
+_KEY = 7_310_579_862_114_650_211  # any number that nothing else uses; advisory locks are per database
+_SHOWN = 8
+_ROUNDS = 6
+_in_use: set[urls.Address] = set()
+
+# What may be in a database that counts as empty: what an administrator prepares and no migration of a service makes.
+_PREPARED = frozenset(
+    {"schema", "extension", "default acl", "publication", "event trigger", "foreign-data wrapper", "server", "language"}
+)
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class _Object:
+    """An object outside of extensions and system schemas; `rank` says in which order it is best dropped."""
+
+    rank: int
+    kind: str
+    identity: str
+    oid: int
+
+    def drop(self) -> str:
+        if self.kind == "large object":
+            return f"SELECT pg_catalog.lo_unlink({self.oid})"
+        word = {"function": "ROUTINE", "aggregate": "ROUTINE", "procedure": "ROUTINE"}.get(self.kind, self.kind.upper())
+        word = {"COMPOSITE TYPE": "TYPE", "STATISTICS OBJECT": "STATISTICS"}.get(word, word)
+        return f"DROP {word} IF EXISTS {self.identity} CASCADE"
+
+
+@contextlib.contextmanager
+def borrowed(scratch_url: str, service_url: str, service: str, *, wait_seconds: float) -> Iterator[list[str]]:
+    """The given database, ours alone for the duration of the block; the value is the list of warnings, still growing.
+
+    Raises:
+        faults.RefusedFault: `scratch-is-service-database`, `scratch-not-empty`, `scratch-busy`.
+        faults.DatabaseFault: whatever connecting gives.
+    """
+    address = urls.address(scratch_url)
+    if address == urls.address(service_url):
+        raise faults.RefusedFault(
+            "scratch-is-service-database",
+            f"The given scratch database {address} is the service's own database",
+            "Let the scratch variable name another, empty database",
+        )
+    if address in _in_use:
+        raise _busy(address, "this very process")
+    warnings: list[str] = []
+    _in_use.add(address)
+    try:
+        with _alone(scratch_url, service, wait_seconds, warnings):
+            before = connection.run(scratch_url, _objects)
+            _refuse_unless_empty(address, before)
+            try:
+                yield warnings
+            finally:
+                _clean_or_warn(scratch_url, before, warnings)
+    finally:
+        _in_use.discard(address)
+
+
+def _objects(conn: Connection) -> list[_Object]:
+    data = pkgutil.get_data(__package__, "scratch_objects.sql")
+    rows = conn.exec_driver_sql((data or b"").decode(), execution_options={"no_parameters": True}).all()
+    return sorted(_Object(*row) for row in rows)
+
+
+def _refuse_unless_empty(address: urls.Address, objects: list[_Object]) -> None:
+    found = [f"{each.kind} {each.identity}" for each in objects if each.kind not in _PREPARED]
+    if not found:
+        return
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    raise faults.RefusedFault(
+        "scratch-not-empty",
+        f"The given scratch database {address} is not empty: {', '.join(found[:_SHOWN])}{more}",
+        "Give an empty database; it is never emptied of what somebody else made "
+        f"(if nothing in it matters: DROP DATABASE {address.database}; CREATE DATABASE {address.database};)",
+        data={"objects": found},
+    )
+
+
+# Emptying
+
+
+def _clean_or_warn(url: str, before: list[_Object], warnings: list[str]) -> None:
+    try:
+        left = connection.run(url, lambda conn: _clean(conn, before), autocommit=True)
+    except faults.Fault as fault:
+        left = [fault.message]
+    if left:
+        warning = (
+            f"The given scratch database {urls.address(url)} could not be emptied again: {'; '.join(left[:_SHOWN])}"
+        )
+        warnings.append(warning)
+        _LOG.warning(warning)
+
+
+def _clean(conn: Connection, before: list[_Object]) -> list[str]:
+    """Drops what has arisen, one statement each, so that the server's lock table never fills; returns what stays."""
+    kept = {(each.kind, each.oid) for each in before}
+    arisen: list[_Object] = []
+    for _ in range(_ROUNDS):
+        arisen = [each for each in _objects(conn) if (each.kind, each.oid) not in kept]
+        refused = [_refusal(conn, each) for each in arisen]
+        if not any(refused):
+            return []
+    return [f"{each.kind} {each.identity} ({why})" for each, why in zip(arisen, refused, strict=True) if why]
+
+
+def _refusal(conn: Connection, thing: _Object) -> str | None:
+    try:
+        conn.exec_driver_sql(thing.drop(), execution_options={"no_parameters": True})
+    except sqlalchemy.exc.DBAPIError as error:
+        return diagnosis.text(error)
+    return None
+
+
+# One run at a time
+
+
+@contextlib.contextmanager
+def _alone(url: str, service: str, wait_seconds: float, warnings: list[str]) -> Iterator[None]:
+    """A session-level advisory lock on a connection of its own, held by a thread, because the work has its own ones."""
+    granted: concurrent.futures.Future[None] = concurrent.futures.Future()
+    done = threading.Event()
+    name = f"stillroom scratch {service} {getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
+
+    def hold(conn: Connection) -> None:
+        _lock(conn, urls.address(url), wait_seconds, done)
+        granted.set_result(None)
+        done.wait()
+        if not conn.execute(sqlalchemy.text("SELECT pg_catalog.pg_advisory_unlock(:key)"), {"key": _KEY}).scalar():
+            warnings.append(
+                f"The lock on the given scratch database {urls.address(url)} was lost on the way (a pooler in "
+                "between?), so another run may have used it, too; give a direct URL"
+            )
+
+    def main() -> None:
+        try:
+            connection.run(url, hold, autocommit=True, application_name=name.encode()[:63].decode(errors="ignore"))
+        except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits for it
+            if granted.done():
+                warnings.append(f"The connection that held the lock on {urls.address(url)} broke: {error}")
+            else:
+                granted.set_exception(error)
+
+    holder = threading.Thread(target=main, name="stillroom-scratch-lock", daemon=True)
+    holder.start()
+    try:
+        granted.result()
+        yield
+    finally:
+        done.set()
+        holder.join(timeout=10)
+
+
+def _lock(conn: Connection, address: urls.Address, wait_seconds: float, given_up: threading.Event) -> None:
+    """Polls: a session that waits inside `pg_advisory_lock` holds a snapshot, for which others wait in turn."""
+    if (conn.dialect.server_version_info or (0,))[0] >= 14:
+        conn.execute(sqlalchemy.text("SET idle_session_timeout = 0"))
+    waited, pause = 0.0, 0.05
+    while not conn.execute(sqlalchemy.text("SELECT pg_catalog.pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar():
+        if waited >= wait_seconds or given_up.is_set():
+            raise _busy(address, _holder(conn))
+        given_up.wait(pause)
+        waited += pause
+        pause = min(pause * random.uniform(1.2, 1.6), 1.0)  # noqa: S311 - spread, not secrecy
+
+
+def _holder(conn: Connection) -> str:
+    row = conn.execute(sqlalchemy.text(_HOLDER), {"high": _KEY >> 32, "low": _KEY & 0xFFFFFFFF}).first()
+    return f"session {row[0]} ({row[1]!r} from {row[2]}, since {row[3]})" if row else "a session that has just ended"
+
+
+_HOLDER = """
+SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'a local socket'),
+       pg_catalog.to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND l.classid::bigint = :high AND l.objid::bigint = :low
+"""
+
+
+def _busy(address: urls.Address, holder: str) -> faults.RefusedFault:
+    return faults.RefusedFault(
+        "scratch-busy",
+        f"The given scratch database {address} is in use by {holder}",
+        "Wait for it, give each service a scratch database of its own, or end that session: "
+        "SELECT pg_terminate_backend(PID)",
+    )
