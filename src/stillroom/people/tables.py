@@ -1,0 +1,34 @@
+"""Tables on standard output that read at a glance, in a terminal and in a file."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+__all__ = ["show"]
+
+
+def show(
+    headers: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", numbers: Sequence[str] = ()
+) -> None:
+    """Prints a table.
+
+    Args:
+        headers: of the columns.
+        rows: cells; strings may hold rich markup (`[green]✓[/]`).
+        title: above it.
+        numbers: headers of the columns that are aligned to the right.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else max(shutil.get_terminal_size((160, 40)).columns, 160))
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, expand=False)
+    for header in headers:
+        table.add_column(header, justify="right" if header in numbers else "left", no_wrap=not terminal)
+    for row in rows:
+        table.add_row(*[str(cell) for cell in row])
+    console.print(table)

@@ -1,0 +1,172 @@
+"""What a service's own code raised, told as a fault: what, in which file and line, and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Iterator
+
+from . import faults
+
+__all__ = ["blamed"]
+
+_FOREIGN = ("site-packages", "<carried>", "<frozen", "/lib/python", "<string>")
+
+
+@contextlib.contextmanager
+def blamed(service: str, doing: str) -> Iterator[None]:
+    """Translates what the service's code raises inside the block.
+
+    Args:
+        service: named in the message.
+        doing: what was under way: "importing its models", "running env.py".
+
+    Raises:
+        faults.Fault: for everything but `faults.Fault` itself and the end of the process.
+    """
+    try:
+        yield
+    except faults.Fault:
+        raise
+    except SystemExit as error:
+        raise _exited(service, doing, error) from error
+    except Exception as error:
+        raise _fault(service, doing, error) from error
+
+
+def _fault(service: str, doing: str, error: Exception) -> faults.Fault:
+    for cause in _chain(error):
+        if isinstance(cause, faults.Fault):
+            return cause
+        for judge in (_import_error, _missing_variable, _settings_error, _database_error, _alembic_error):
+            found = judge(service, doing, cause)
+            if found is not None:
+                found.detail = found.detail or _trace(error)
+                return found
+    return faults.ProjectFault(
+        "service-code-failed",
+        f"{service}: {doing} failed with {type(error).__name__}: {_first_line(error)}{_place(error)}",
+        "mend the service's code at the place named; --debug shows the whole traceback",
+        detail=_trace(error),
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _import_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
+    if not isinstance(error, ImportError | SyntaxError):
+        return None
+    place = _place(error) if isinstance(error, ImportError) else f" ({error.filename}:{error.lineno})"
+    name = getattr(error, "name", None)
+    missing = isinstance(error, ModuleNotFoundError) and name
+    mend = (
+        f"install it for the service's interpreter (pip install {str(name).partition('.')[0]}), or mend the import"
+        if missing
+        else "mend the import; try it with: python -c 'import app.models' in the service's folder"
+    )
+    return faults.ProjectFault(
+        "models-do-not-import",
+        f"{service}: {doing} failed: {type(error).__name__}: {_first_line(error)}{place}",
+        mend,
+        data={"module": str(name or "")},
+    )
+
+
+def _missing_variable(service: str, doing: str, error: BaseException) -> faults.Fault | None:
+    if not isinstance(error, KeyError) or not error.args or not isinstance(error.args[0], str):
+        return None
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or not frames[-1].filename.endswith(("os.py", "<frozen os>")):
+        return None
+    name = error.args[0]
+    return faults.ProjectFault(
+        "variable-missing",
+        f"{service}: {doing} needs the environment variable {name}, which is not set{_place(error)}",
+        f"set {name}, or give it a harmless value for migrations under env: in services.yaml",
+        data={"variable": name},
+    )
+
+
+def _settings_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
+    """A pydantic settings class that misses fields, recognised without importing pydantic."""
+    errors = getattr(error, "errors", None)
+    if type(error).__name__ != "ValidationError" or not callable(errors):
+        return None
+    missing = [".".join(map(str, each["loc"])) for each in errors() if each.get("type") == "missing"]
+    if not missing:
+        return None
+    names = ", ".join(each.upper() for each in missing)
+    return faults.ProjectFault(
+        "variable-missing",
+        f"{service}: {doing} needs settings that are not set: {names}{_place(error)}",
+        "set them in the environment, or give them harmless values for migrations under env: in services.yaml",
+        data={"variables": missing},
+    )
+
+
+def _database_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
+    statement = getattr(error, "statement", None)
+    original = getattr(error, "orig", None)
+    if original is None:
+        return None
+    shown = f" in: {_shorten(statement)}" if statement else ""
+    return faults.DatabaseFault(
+        "statement-failed",
+        f"{service}: {doing} failed in the database: {_first_line(original)}{shown}{_place(error)}",
+        "mend the revision (or the model it comes from) that holds this statement",
+        data={"statement": _shorten(statement or ""), "sqlstate": _sqlstate(original)},
+    )
+
+
+def _sqlstate(error: BaseException) -> str:
+    for each in _chain(error):
+        state = getattr(each, "sqlstate", None) or getattr(each, "pgcode", None)
+        if state:
+            return str(state)
+    return ""
+
+
+def _alembic_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
+    if not any(cls.__name__ == "CommandError" and cls.__module__ == "alembic.util.exc" for cls in type(error).__mro__):
+        return None
+    return faults.ProjectFault(
+        "alembic-refused",
+        f"{service}: {doing}: Alembic says: {_first_line(error)}",
+        "mend the history or the ini file; invoke preflight checks both",
+    )
+
+
+def _exited(service: str, doing: str, error: SystemExit) -> faults.Fault:
+    return faults.ProjectFault(
+        "service-code-exited",
+        f"{service}: {doing} ended the process (SystemExit {error.code!r}){_place(error)}",
+        "code that runs at import must not call sys.exit(); mend it at the place named",
+        detail=_trace(error),
+    )
+
+
+def _place(error: BaseException) -> str:
+    """` (file:line)` of the innermost frame in the service's own code; empty where there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not any(part in frame.filename for part in _FOREIGN)]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else "(no message)"
+
+
+def _shorten(statement: str) -> str:
+    text = " ".join(statement.split())
+    return text if len(text) <= 160 else text[:157] + "…"
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))

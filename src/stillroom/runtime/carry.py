@@ -1,0 +1,113 @@
+"""Carries into a baseline what no model shows: catalog items as their DDL, rows as inserts."""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from . import amend, catalog, faults, loss, sqltext
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+__all__ = ["carried", "row_inserts"]
+
+MAX_ROWS = 10_000
+
+_COLUMNS = """
+SELECT quote_ident(a.attname) FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attnum
+"""
+_SEQUENCES = """
+SELECT quote_ident(a.attname), pg_get_serial_sequence({table}, a.attname) FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
+AND pg_get_serial_sequence({table}, a.attname) IS NOT NULL
+"""
+_REFERENCES = """
+SELECT n.nspname, c.relname, fn.nspname, f.relname
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_class f ON f.oid = k.confrelid
+JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
+WHERE k.contype = 'f' AND k.conrelid <> k.confrelid
+"""
+
+
+def carried(old: catalog.Snapshot, what: loss.Loss, inserts: Sequence[str]) -> amend.Carried:
+    """The statements that make up for a loss.
+
+    Args:
+        old: the catalog that the old history leads to.
+        what: the loss to make up for.
+        inserts: from `row_inserts`, for the rows of the loss.
+    """
+    items = list(what.items)
+    gone = {item.name for item in items if item.kind in ("table", "view", "materialized_view")}
+    items += [item for item in old.all if item.relation in gone and item.name not in gone]
+    created = catalog.create_sql(old, items)
+    return amend.Carried(
+        tuple([*created, *inserts]),
+        tuple(catalog.drop_sql(items)),
+        frozenset(f"{item.kind}:{item.name}" for item in items),
+    )
+
+
+def row_inserts(connection: Connection, tables: Sequence[str]) -> list[str]:
+    """Statements that put the rows of these tables back, referenced tables first.
+
+    Args:
+        tables: names as a snapshot has them.
+
+    Raises:
+        faults.RefusedFault: if a table holds more rows than a revision file should.
+    """
+    statements = []
+    for table in _in_order(connection, tables):
+        statements += _inserts(connection, table)
+    return statements
+
+
+def _inserts(connection: Connection, table: str) -> list[str]:
+    quoted = sqltext.literal(table)
+    columns = ", ".join(row[0] for row in connection.exec_driver_sql(_COLUMNS.format(table=quoted)))
+    counted = f"SELECT count(*), jsonb_agg(to_jsonb(t))::text FROM (SELECT * FROM {table} LIMIT {MAX_ROWS + 1}) t"  # noqa: S608
+    count, rows = connection.exec_driver_sql(counted).one()
+    if count > MAX_ROWS:
+        raise faults.RefusedFault(
+            "too-many-rows",
+            f"the history puts more than {MAX_ROWS} rows into {table}: too many to carry in a revision file",
+            f"load them by a step of their own, and pass --accept-loss 'data:{table}'",
+        )
+    insert = (
+        f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608 - names out of the catalog, quoted there
+        f" SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, {sqltext.literal(rows)})"
+    )
+    return [insert, *_sequence_moves(connection, table)]
+
+
+def _sequence_moves(connection: Connection, table: str) -> list[str]:
+    """Moves the sequences of serial and identity columns behind the rows that were inserted with their values."""
+    return [
+        f"SELECT setval({sqltext.literal(sequence)}, (SELECT max({column}) FROM {table}))"  # noqa: S608
+        for column, sequence in connection.exec_driver_sql(_SEQUENCES.format(table=sqltext.literal(table)))
+    ]
+
+
+def _in_order(connection: Connection, tables: Sequence[str]) -> list[str]:
+    wanted = {table: set[str]() for table in sorted(tables)}
+    for schema, name, other_schema, other_name in connection.exec_driver_sql(_REFERENCES):
+        source = f"{sqltext.as_written(schema)}.{sqltext.as_written(name)}"
+        target = f"{sqltext.as_written(other_schema)}.{sqltext.as_written(other_name)}"
+        if source in wanted and target in wanted:
+            wanted[source].add(target)
+    try:
+        return list(graphlib.TopologicalSorter(wanted).static_order())
+    except graphlib.CycleError as error:
+        raise faults.RefusedFault(
+            "cyclic-rows",
+            f"rows of tables that refer to each other can't be carried over: {' -> '.join(error.args[1])}",
+            "write the data step by hand, and pass --accept-loss for these tables",
+        ) from error

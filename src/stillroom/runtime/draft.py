@@ -1,0 +1,156 @@
+"""Autogenerates one revision file on an empty or upgraded scratch database, deterministically.
+
+Alembic's own `revision --autogenerate` does the work, with the service's `env.py` and template. What makes its output
+differ from run to run (a random id, the date) is replaced: the id is derived from the content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import amend, blame, faults, project, rewrite
+
+if TYPE_CHECKING:
+    from alembic.operations.ops import MigrationScript
+    from alembic.runtime.migration import MigrationContext
+
+__all__ = ["Draft", "autogenerate"]
+
+# Stands in for the revision id until the content is known; as long as an id, so that formatting stays as it is.
+PLACEHOLDER = "0st1llr00m00"
+_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
+_CREATE_DATE = re.compile(r"^Create Date:.*\n", re.MULTILINE)
+_DATE_TOKENS = ("%(year)", "%(month)", "%(day)", "%(hour)", "%(minute)", "%(second)", "%(epoch)")
+
+
+class Draft:
+    """What autogenerate made, and what it saw while it did.
+
+    Attributes:
+        revision: the content-derived id.
+        name: file name.
+        source: file content.
+        metadata_tables: full names of the tables that the service's metadata holds.
+        prerequisites: schemas and extensions that the file makes if they are not there.
+        mended: sentences on what was mended in Alembic's output.
+        version_table: where `env.py` keeps its revisions.
+        empty: whether there was nothing to generate.
+    """
+
+    def __init__(self) -> None:
+        self.revision = ""
+        self.name = ""
+        self.source = ""
+        self.metadata_tables: list[str] = []
+        self.prerequisites = amend.Prerequisites()
+        self.mended: list[str] = []
+        self.drops: list[str] = []
+        self.version_table = project.VersionTable()
+        self.empty = False
+
+
+def autogenerate(of: project.Project, versions: Path, message: str, *, carried: amend.Carried) -> Draft:
+    """Runs autogenerate against the database that `env.py` connects to, writing into `versions`.
+
+    Args:
+        of: the service's project.
+        versions: a folder of ours; its files are the history that the new revision follows.
+        message: of the revision.
+        carried: statements to put into the file as they are.
+
+    Raises:
+        faults.Fault: if the service's code fails, its metadata is empty, or Alembic refuses.
+    """
+    from alembic import command
+
+    draft = Draft()
+
+    def directives(context: MigrationContext, revision: Any, scripts: list[MigrationScript]) -> None:
+        _look(of, context, draft)
+        amend.amend(context, scripts[0], of.service, draft, carried)
+        draft.empty = scripts[0].upgrade_ops.is_empty() if scripts[0].upgrade_ops is not None else True
+
+    config = of.config(versions)
+    before = set(versions.glob("*.py"))
+    with _frozen_date(), blame.blamed(of.service.name, "autogenerate"):
+        command.revision(
+            config,
+            message=message,
+            autogenerate=True,
+            rev_id=PLACEHOLDER,
+            process_revision_directives=directives,
+        )
+    made = set(versions.glob("*.py")) - before
+    if not made:
+        draft.empty = True
+        return draft
+    _finish(made.pop(), of, draft, message)
+    return draft
+
+
+def _look(of: project.Project, context: MigrationContext, draft: Draft) -> None:
+    draft.version_table = project.version_table(context)
+    draft.metadata_tables = sorted(metadata_tables(context))
+    if not draft.metadata_tables:
+        raise faults.JudgedFault(
+            "metadata-empty",
+            f"{of.service.name}: the metadata that env.py gives to Alembic holds no table",
+            "import the modules with the models in env.py before target_metadata is read",
+        )
+
+
+def metadata_tables(context: MigrationContext) -> set[str]:
+    """Full names of the tables in the metadata of `env.py`."""
+    return {name for metadata in metadatas(context) for name in metadata.tables}
+
+
+def metadatas(context: MigrationContext) -> list[Any]:
+    """The metadata collections of `env.py`: one, several, or none."""
+    target = context.opts.get("target_metadata")
+    if target is None:
+        return []
+    return list(target) if isinstance(target, list | tuple | set) else [target]
+
+
+@contextlib.contextmanager
+def _frozen_date() -> Iterator[None]:
+    """Alembic stamps the current date into files; ours say the same each time."""
+    from alembic.script import ScriptDirectory
+
+    original = ScriptDirectory._generate_create_date
+    ScriptDirectory._generate_create_date = lambda self: _EPOCH  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ScriptDirectory._generate_create_date = original  # type: ignore[method-assign]
+
+
+def _finish(path: Path, of: project.Project, draft: Draft, message: str) -> None:
+    """Mends the file's text, gives it its id and its name."""
+    source = _CREATE_DATE.sub("", path.read_text(encoding="utf-8"))
+    source, added = rewrite.add_missing_imports(source)
+    draft.mended.extend(f"added the missing import of {name}" for name in added)
+    draft.revision = hashlib.sha256(source.encode()).hexdigest()[:12]
+    draft.source = source.replace(PLACEHOLDER, draft.revision)
+    draft.name = _name(of, draft.revision, message)
+    path.unlink()
+    (path.parent / draft.name).write_text(draft.source, encoding="utf-8")
+
+
+def _name(of: project.Project, revision: str, message: str) -> str:
+    """The file name by the project's `file_template`; by Alembic's default where that has a date or folders in it."""
+    script = of.script(of.config())
+    slug = "_".join(re.findall(r"\w+", message)).lower()
+    length = script.truncate_slug_length
+    if len(slug) > length:
+        slug = slug[:length].rsplit("_", 1)[0] + "_"
+    template = script.file_template
+    if any(token in template for token in _DATE_TOKENS) or "/" in template:
+        template = "%(rev)s_%(slug)s"
+    return str(template % {"rev": revision, "slug": slug}) + ".py"

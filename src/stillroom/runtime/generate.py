@@ -1,0 +1,239 @@
+"""The operation behind `regenerate`: a fresh baseline, judged, proven, and compared with the history it replaces."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import (
+    amend,
+    carry,
+    catalog,
+    connection,
+    draft,
+    environment,
+    facts,
+    faults,
+    guard,
+    history,
+    loss,
+    project,
+    proof,
+    revisions,
+    scratch,
+)
+
+if TYPE_CHECKING:
+    from . import protocol, worker
+
+__all__ = ["file_entry", "generate", "on_scratch"]
+
+UNREPLAYABLE = "history:unreplayable"
+
+
+def generate(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Makes and proves a baseline; changes nothing but a scratch database.
+
+    Options: `message` (str), `accept_loss` (names or patterns), `carry_over` (bool).
+
+    Raises:
+        faults.Fault: what went wrong, by name; nothing is to be copied then.
+    """
+    service = facts.ServiceFacts.from_dict(request.service)
+    project.enter(service)
+    with on_scratch(service, tell) as place, tempfile.TemporaryDirectory(prefix="stillroom-") as folder:
+        of = project.Project(service)
+        return _Baseline(of, place, Path(folder), request.options, tell).make()
+
+
+@contextlib.contextmanager
+def on_scratch(service: facts.ServiceFacts, tell: worker.Tell) -> Iterator[scratch.Scratch]:
+    """An empty scratch database that the service's variable points at, and the only one that may be connected to."""
+    tell.step("scratch database")
+    url = environment.service_url(service)
+    with (
+        scratch.open_scratch(url, service.name, scratch_url=environment.scratch_url(service)) as place,
+        environment.pointed_at(service, place.url),
+        guard.only(place.url, variable=service.url_variable),
+    ):
+        yield place
+
+
+def file_entry(name: str, content: bytes) -> dict[str, Any]:
+    """A file as it goes into a result."""
+    return {
+        "name": name,
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "content": content.decode("utf-8"),
+    }
+
+
+class _Baseline:
+    """One baseline in the making."""
+
+    def __init__(
+        self,
+        of: project.Project,
+        place: scratch.Scratch,
+        folder: Path,
+        options: dict[str, Any],
+        tell: worker.Tell,
+    ) -> None:
+        self._of = of
+        self._place = place
+        self._folder = folder
+        self._message = str(options.get("message") or "initial schema")
+        self._accepted = tuple(options.get("accept_loss") or ())
+        self._carry_over = bool(options.get("carry_over"))
+        self._tell = tell
+        self._attempts = 0
+
+    def make(self) -> dict[str, Any]:
+        """The result of the operation."""
+        made, proven = self._attempt(amend.Carried())
+        old = self._old_history()
+        if self._unchanged(old, made):
+            return self._result(made, proven, None, old)
+        lost = self._loss(made, proven, old)
+        left = lost.without(self._accepted) if lost is not None else None
+        if left is not None and left.names:
+            if not self._carry_over:
+                raise self._refusal(left)
+            carried = self._carried(left)
+            self._place.renew()
+            made, proven = self._attempt(carried)
+            self._still_lost(made, proven)
+        return self._result(made, proven, lost, old)
+
+    def _attempt(self, carried: amend.Carried) -> tuple[draft.Draft, proof.Proof]:
+        """Autogenerates, judges and proves on the empty scratch database."""
+        self._attempts += 1
+        versions = self._folder / str(self._attempts)
+        versions.mkdir()
+        self._tell.step("autogenerate")
+        made = draft.autogenerate(self._of, versions, self._message, carried=carried)
+        self._judge(made)
+        proven = proof.prove(
+            self._of,
+            self._place.url,
+            made.version_table,
+            versions,
+            made.revision,
+            made.prerequisites,
+            self._tell,
+            known=carried.names,
+        )
+        return made, proven
+
+    def _judge(self, made: draft.Draft) -> None:
+        name = self._of.service.name
+        if made.drops:
+            raise faults.JudgedFault(
+                "drop-in-baseline",
+                f"{name}: the baseline would drop {made.drops[0]}, though it starts from an empty database",
+                "look for a process_revision_directives hook or an include_object that turns operations around",
+                data={"drops": made.drops},
+            )
+        if made.empty or not made.source or not revisions.parse(made.source, made.name).upgrade_ops:
+            raise faults.JudgedFault(
+                "empty-baseline",
+                f"{name}: the metadata holds {len(made.metadata_tables)} tables, but the baseline is empty",
+                "env.py leaves them out: look at include_object, include_name, include_schemas "
+                "and process_revision_directives there",
+                data={"tables": made.metadata_tables},
+            )
+        if len(made.revision) > revisions.MAX_ID:
+            raise faults.JudgedFault(
+                "id-too-long",
+                f"{name}: the revision id {made.revision} has more than {revisions.MAX_ID} characters",
+                "alembic_version.version_num holds 32; shorten the id",
+            )
+
+    def _old_history(self) -> dict[str, bytes]:
+        """The revision files that the service has now: name -> content."""
+        script = self._of.script(self._of.config())
+        folders = [Path(each) for each in script._version_locations]
+        graph = revisions.read(folders, recursive=bool(script.recursive_version_locations))
+        return {Path(each.path).name: Path(each.path).read_bytes() for each in graph.revisions}
+
+    def _unchanged(self, old: dict[str, bytes], made: draft.Draft) -> bool:
+        return list(old.values()) == [made.source.encode()]
+
+    def _loss(self, made: draft.Draft, proven: proof.Proof, old: dict[str, bytes]) -> loss.Loss | None:
+        """Replays the old history on the renewed scratch database; None where there is none."""
+        if not old:
+            return None
+        self._tell.step("replay old history")
+        new_rows = self._rows(proven.outcome)
+        self._place.renew()
+        history.make_version_schema(self._place.url, made.version_table)
+        try:
+            history.upgrade(self._of, self._place.url, made.version_table)
+        except faults.RefusedFault:
+            raise
+        except faults.Fault as fault:
+            if UNREPLAYABLE in self._accepted:
+                self._tell.warn(f"the old history can't be replayed and is given up: {fault.message}")
+                return None
+            raise faults.RefusedFault(
+                "history-unreplayable",
+                f"{self._of.service.name}: what the old history holds can't be checked, since it fails on an empty "
+                f"database: {fault.message}",
+                f"mend the old history, or give it up with --accept-loss {UNREPLAYABLE}",
+                detail=fault.detail,
+                data={"names": [UNREPLAYABLE]},
+            ) from fault
+        self._old_outcome = proof.take(self._place.url, made.version_table)
+        return loss.judge(self._old_outcome, proven.outcome, self._rows(self._old_outcome), new_rows)
+
+    def _rows(self, outcome: catalog.Snapshot) -> dict[str, int]:
+        tables = [item.name for item in outcome.all if item.kind == "table"]
+        return connection.run(self._place.url, lambda conn: loss.count_rows(conn, tables))
+
+    def _carried(self, left: loss.Loss) -> amend.Carried:
+        self._tell.step("carry over")
+        inserts = connection.run(self._place.url, lambda conn: carry.row_inserts(conn, list(left.rows)))
+        return carry.carried(self._old_outcome, left, inserts)
+
+    def _still_lost(self, made: draft.Draft, proven: proof.Proof) -> None:
+        """What was carried over has to be there; a promise that is not kept is no promise."""
+        missing = loss.judge(self._old_outcome, proven.outcome, {}, {}).without(self._accepted)
+        if missing.names:
+            raise self._refusal(missing)
+
+    def _refusal(self, left: loss.Loss) -> faults.RefusedFault:
+        names = left.names
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        accept = " ".join(f"--accept-loss '{name}'" for name in names[:3])
+        return faults.RefusedFault(
+            "would-lose",
+            f"{self._of.service.name}: the baseline lacks what the old history makes: {names[0]}{more}",
+            f"--carry-over puts it into the baseline; {accept} gives it up",
+            detail="\n".join(left.lines),
+            data={"names": names},
+        )
+
+    def _result(
+        self, made: draft.Draft, proven: proof.Proof, lost: loss.Loss | None, old: dict[str, bytes]
+    ) -> dict[str, Any]:
+        parsed = revisions.parse(made.source, made.name)
+        return {
+            "revision": made.revision,
+            "file": file_entry(made.name, made.source.encode()),
+            "tables": len(made.metadata_tables),
+            "operations": parsed.upgrade_ops,
+            "mended": made.mended,
+            "prerequisites": {
+                "schemas": list(made.prerequisites.schemas),
+                "extensions": list(made.prerequisites.extensions),
+            },
+            "proof": proven.seconds,
+            "loss": lost.to_dict() if lost is not None else None,
+            "replaced": sorted(old),
+            "scratch": {"name": self._place.name, "strategy": self._place.strategy},
+        }

@@ -1,0 +1,152 @@
+"""Moves a database along a history: upgrade, downgrade, and the difference to the models, by the service's `env.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import blame, connection, draft, enums, faults, project, sqltext, versions
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+
+__all__ = ["difference", "downgrade", "make_version_schema", "upgrade"]
+
+
+def make_version_schema(url: str, table: project.VersionTable) -> None:
+    """Makes the schema of the version table, which has to exist before the first revision can be noted."""
+    if table.schema is None:
+        return
+    statement = f"CREATE SCHEMA IF NOT EXISTS {sqltext.identifier(table.schema)}"
+    connection.run(url, lambda conn: conn.exec_driver_sql(statement) and None)
+
+
+def upgrade(
+    of: project.Project,
+    url: str,
+    table: project.VersionTable,
+    *,
+    folder: Path | None = None,
+    to: str = "heads",
+    expected: Sequence[str] | None = None,
+) -> tuple[str, ...]:
+    """Upgrades the database that `env.py` connects to, then asks the database itself where it is.
+
+    Args:
+        of: the service's project.
+        url: the same database, for our own connection.
+        table: where the revisions are noted.
+        folder: version files that replace the project's own.
+        to: a revision, or `heads`.
+        expected: the revisions that the database has to be at afterwards.
+
+    Returns:
+        The revisions that the database is at.
+
+    Raises:
+        faults.Fault: what a revision raised; or `nothing-applied` where the run ended well and the database says no.
+    """
+    from alembic import command
+
+    with blame.blamed(of.service.name, f"upgrade to {to}"):
+        command.upgrade(of.config(folder), to)
+    return _check(of, url, table, expected, f"upgrade to {to}")
+
+
+def downgrade(
+    of: project.Project,
+    url: str,
+    table: project.VersionTable,
+    *,
+    folder: Path | None = None,
+    to: str = "base",
+    expected: Sequence[str] = (),
+) -> None:
+    """Downgrades, then asks the database itself where it is.
+
+    Raises:
+        faults.Fault: what a revision raised; or `nothing-applied`.
+    """
+    from alembic import command
+
+    with blame.blamed(of.service.name, f"downgrade to {to}"):
+        command.downgrade(of.config(folder), to)
+    _check(of, url, table, expected, f"downgrade to {to}")
+
+
+def _check(
+    of: project.Project, url: str, table: project.VersionTable, expected: Sequence[str] | None, doing: str
+) -> tuple[str, ...]:
+    now = connection.run(url, lambda conn: versions.applied(conn, table)) or ()
+    if expected is not None and set(now) != set(expected):
+        raise faults.ProjectFault(
+            "nothing-applied",
+            f"{of.service.name}: {doing} ended without an error, but the database is at "
+            f"{', '.join(now) or 'no revision'} instead of {', '.join(expected) or 'base'}",
+            "env.py must let exceptions through and commit: look for a swallowed exception, a query before "
+            "context.configure(), or a version_table that differs from the one in the registry",
+        )
+    return now
+
+
+def difference(of: project.Project, *, folder: Path | None = None, known: Collection[str] = frozenset()) -> list[str]:
+    """What autogenerate would still change, rendered line by line; empty when database and models agree.
+
+    Args:
+        of: the service's project.
+        folder: version files that replace the project's own.
+        known: names (`kind:name`) of what no model shows and the history makes nevertheless.
+    """
+    from alembic import autogenerate
+
+    found: list[str] = []
+
+    def compare(revision: Any, context: MigrationContext) -> list[Any]:
+        metadatas = draft.metadatas(context)
+        script = autogenerate.produce_migrations(context, context.opts["target_metadata"])
+        _leave_out(script.upgrade_ops, known)
+        if script.upgrade_ops is not None and not script.upgrade_ops.is_empty():
+            text = autogenerate.render_python_code(script.upgrade_ops, migration_context=context)
+            found.extend(
+                line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")
+            )
+        changed = enums.changes(context, metadatas)
+        found.extend([*changed.before, *changed.after])
+        return []
+
+    of.in_env(of.config(folder), compare, "comparing its models with the database")
+    return found
+
+
+def _leave_out(operations: Any, known: Collection[str]) -> None:
+    """Takes the drops of what is known to be there out of the operations that autogenerate found."""
+    from alembic.operations import ops
+
+    if operations is None or not known:
+        return
+    for each in list(operations.ops):
+        if isinstance(each, ops.ModifyTableOps):
+            _leave_out(each, known)
+            if not each.ops:
+                operations.ops.remove(each)
+        elif _dropped_name(each) in known:
+            operations.ops.remove(each)
+
+
+def _dropped_name(operation: Any) -> str | None:
+    """What a drop operation drops, as the catalog names it."""
+    from alembic.operations import ops
+
+    schema = sqltext.as_written(getattr(operation, "schema", None) or "public")
+    if isinstance(operation, ops.DropTableOp):
+        return f"table:{schema}.{sqltext.as_written(operation.table_name)}"
+    if isinstance(operation, ops.DropIndexOp):
+        return f"index:{schema}.{sqltext.as_written(str(operation.index_name))}"
+    if isinstance(operation, ops.DropColumnOp):
+        table = sqltext.as_written(operation.table_name)
+        return f"column:{schema}.{table}.{sqltext.as_written(operation.column_name)}"
+    if isinstance(operation, ops.DropConstraintOp):
+        table = sqltext.as_written(operation.table_name)
+        return f"constraint:{schema}.{table}.{sqltext.as_written(str(operation.constraint_name))}"
+    return None

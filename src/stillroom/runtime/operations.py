@@ -1,0 +1,37 @@
+"""The operations by name. A module is imported when its operation is asked for, so that each pays for what it uses."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import faults, protocol
+
+if TYPE_CHECKING:
+    from . import worker
+
+__all__ = ["OPERATIONS", "run"]
+
+# name -> (module beside this one, function in it): `(request, tell) -> JSON-able dict`
+OPERATIONS: dict[str, tuple[str, str]] = {
+    "echo": ("echo", "echo"),
+    "generate": ("generate", "generate"),
+}
+
+
+def run(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Runs the operation that the request names.
+
+    Raises:
+        faults.Fault: what the operation says went wrong, or that there is no such operation.
+    """
+    if request.operation not in OPERATIONS:
+        raise faults.WrongRequest(
+            "unknown-operation",
+            f"this runtime has no operation '{request.operation}' (it has: {', '.join(sorted(OPERATIONS))})",
+            "operator side and runtime are of different versions: upgrade the older one",
+        )
+    module, function = OPERATIONS[request.operation]
+    operation = getattr(importlib.import_module(f".{module}", __package__), function)
+    value: dict[str, Any] = operation(request, tell)
+    return value

@@ -1,0 +1,128 @@
+"""A service's Alembic project: its configuration, its environment script, its version table."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import blame, facts, faults
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+__all__ = ["Project", "VersionTable", "enter"]
+
+
+@dataclasses.dataclass(frozen=True)
+class VersionTable:
+    """Where a service's Alembic notes what was applied. `schema` None: the connection's default schema."""
+
+    name: str = "alembic_version"
+    schema: str | None = None
+
+    @property
+    def quoted(self) -> str:
+        """The table as it stands in a statement."""
+        parts = [self.name] if self.schema is None else [self.schema, self.name]
+        return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def enter(service: facts.ServiceFacts) -> None:
+    """Makes the service's folder the working directory and importable, behind everything else.
+
+    Raises:
+        faults.ProjectFault: if there is no such folder.
+    """
+    try:
+        os.chdir(service.path)
+    except OSError as error:
+        raise faults.ProjectFault(
+            "folder-missing",
+            f"{service.name}: its folder {service.path} can't be entered: {error.strerror}",
+            "correct path: in services.yaml",
+        ) from error
+    # Last, so that a service's own `logging.py` or `typing.py` shadows nothing (Alembic's own command does the same).
+    if service.path not in sys.path:
+        sys.path.append(service.path)
+
+
+class Project:
+    """The Alembic project of one service, in this process."""
+
+    def __init__(self, service: facts.ServiceFacts) -> None:
+        self.service = service
+        if not Path(service.config).is_file():
+            raise faults.ProjectFault(
+                "config-missing",
+                f"{service.name}: its Alembic configuration {service.config} does not exist",
+                "correct config: in services.yaml, or make the project with: alembic init -t async migrations",
+            )
+
+    def config(self, versions: Path | None = None) -> Config:
+        """A fresh Alembic configuration.
+
+        Args:
+            versions: a folder that replaces the project's own version locations.
+        """
+        from alembic.config import Config
+
+        config = Config(self.service.config, stdout=io.StringIO())
+        if versions is not None:
+            config.set_main_option("version_locations", str(versions).replace("%", "%%"))
+        return config
+
+    def script(self, config: Config) -> ScriptDirectory:
+        """The script directory of a configuration; its revision files are loaded late."""
+        from alembic.script import ScriptDirectory
+
+        with blame.blamed(self.service.name, "reading its Alembic configuration"):
+            return ScriptDirectory.from_config(config)
+
+    def in_env(self, config: Config, work: Callable[[Any, MigrationContext], Sequence[Any]], doing: str) -> None:
+        """Runs the service's `env.py`, with `work` in the place of migrations.
+
+        Args:
+            config: from `config()`.
+            work: `(current revisions, migration context) -> steps to run`, as Alembic's own commands have it.
+            doing: for messages.
+
+        Raises:
+            faults.Fault: what the service's code raised; or `env-did-nothing` if `env.py` never ran migrations.
+        """
+        from alembic.runtime.environment import EnvironmentContext
+
+        called = False
+
+        def wrapped(revision: Any, context: MigrationContext) -> Sequence[Any]:
+            nonlocal called
+            called = True
+            return work(revision, context)
+
+        script = self.script(config)
+        with blame.blamed(self.service.name, doing), EnvironmentContext(config, script, fn=wrapped):
+            script.run_env()
+        if not called:
+            raise faults.ProjectFault(
+                "env-did-nothing",
+                f"{self.service.name}: its env.py ended well without running any migration ({script.env_py_location})",
+                "env.py must reach context.run_migrations() before it returns, and must not swallow exceptions",
+            )
+
+    def import_models(self) -> None:
+        """Imports the modules that the registry names as the service's models."""
+        for name in self.service.models:
+            with blame.blamed(self.service.name, f"importing its models ({name})"):
+                importlib.import_module(name)
+
+
+def version_table(context: MigrationContext) -> VersionTable:
+    """The version table that `env.py` configured."""
+    return VersionTable(context.version_table, context.version_table_schema)

@@ -1,0 +1,163 @@
+"""Proves a history on a scratch database: upgrade, nothing left to change, downgrade without a trace, upgrade again."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import amend, catalog, connection, faults, history, project, sqltext
+
+if TYPE_CHECKING:
+    from . import worker
+
+__all__ = ["Proof", "prove", "take"]
+
+
+@dataclasses.dataclass
+class Proof:
+    """What was proven, and the catalog that the history leads to.
+
+    Attributes:
+        outcome: the catalog at head.
+        seconds: step -> seconds.
+    """
+
+    outcome: catalog.Snapshot
+    seconds: dict[str, float]
+
+
+def take(url: str, table: project.VersionTable) -> catalog.Snapshot:
+    """The catalog of a database, without the version table."""
+    own = f"{sqltext.as_written(table.schema or 'public')}.{sqltext.as_written(table.name)}"
+    return connection.run(url, lambda conn: catalog.snapshot(conn, exclude_tables=[own]))
+
+
+def prove(
+    of: project.Project,
+    url: str,
+    table: project.VersionTable,
+    folder: Path,
+    head: str,
+    prerequisites: amend.Prerequisites,
+    tell: worker.Tell,
+    *,
+    start: tuple[str, ...] = (),
+    known: Collection[str] = frozenset(),
+) -> Proof:
+    """Runs the proof on an empty scratch database (or one at `start`), and leaves it at head.
+
+    Args:
+        of: the service's project.
+        url: the scratch database; `env.py` is pointed at it already.
+        table: where revisions are noted.
+        folder: the version files.
+        head: the revision that the upgrade has to end at.
+        prerequisites: schemas and extensions that stay when the tables go.
+        tell: for progress.
+        start: the revisions to downgrade to; empty: base.
+        known: what the comparison with the models leaves out (`kind:name`).
+
+    Raises:
+        faults.JudgedFault: `upgrade-fails`, `diff-not-empty`, `downgrade-fails`, `downgrade-leaves-trace`,
+            `second-upgrade-differs`.
+    """
+    seconds: dict[str, float] = {}
+    clock = _Clock(seconds)
+    history.make_version_schema(url, table)
+    before = take(url, table)
+
+    tell.step("upgrade")
+    with clock("upgrade"), _judged("upgrade-fails", "the upgrade fails on an empty database"):
+        history.upgrade(of, url, table, folder=folder, to=head, expected=[head])
+        outcome = take(url, table)
+
+    tell.step("compare")
+    with clock("diff"):
+        left = history.difference(of, folder=folder, known=known)
+    if left:
+        raise faults.JudgedFault(
+            "diff-not-empty",
+            f"{of.service.name}: after the upgrade, autogenerate still sees {len(left)} difference(s): {left[0]}",
+            "the models say something that Alembic renders or compares wrongly: mend the model, "
+            "or leave it out of the comparison in env.py (include_object)",
+            detail="\n".join(left),
+        )
+
+    tell.step("downgrade")
+    with clock("downgrade"), _judged("downgrade-fails", "the downgrade fails"):
+        history.downgrade(of, url, table, folder=folder, to=start[0] if start else "base", expected=start)
+        after = take(url, table)
+    _leaves_no_trace(of, before, after, prerequisites)
+
+    tell.step("upgrade again")
+    with clock("again"), _judged("second-upgrade-fails", "the upgrade fails after a downgrade"):
+        history.upgrade(of, url, table, folder=folder, to=head, expected=[head])
+        again = take(url, table)
+    difference = catalog.compare(outcome, again)
+    if not difference.empty:
+        raise faults.JudgedFault(
+            "second-upgrade-differs",
+            f"{of.service.name}: a second upgrade ends in another schema than the first: {difference.lines()[0]}",
+            "make upgrade and downgrade of the revision each other's reverse",
+            detail="\n".join(difference.lines()),
+        )
+    return Proof(outcome, seconds)
+
+
+def _leaves_no_trace(
+    of: project.Project, before: catalog.Snapshot, after: catalog.Snapshot, prerequisites: amend.Prerequisites
+) -> None:
+    kept = {*prerequisites.schemas, *prerequisites.extensions}
+    difference = catalog.compare(before, after)
+    traces = [item for item in difference.added if item.name.split(" ")[-1] not in kept]
+    lines = [f"+ {item.kind} {item.name}" for item in traces]
+    lines += [f"- {item.kind} {item.name}" for item in difference.missing]
+    lines += [f"~ {new.kind} {new.name}" for _, new in difference.changed]
+    if lines:
+        raise faults.JudgedFault(
+            "downgrade-leaves-trace",
+            f"{of.service.name}: the downgrade does not lead back to where the upgrade began: {lines[0]}",
+            "make downgrade() undo each operation of upgrade(), in reverse order",
+            detail="\n".join(lines),
+        )
+
+
+class _Clock:
+    """Notes how long each block took."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._name = ""
+        self._begun = 0.0
+
+    def __call__(self, name: str) -> _Clock:
+        self._name = name
+        return self
+
+    def __enter__(self) -> None:
+        self._begun = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._name] = round(time.monotonic() - self._begun, 4)
+
+
+class _judged:  # noqa: N801 - reads as the statement it makes
+    """Names a fault of the block as a judgement on the revision; refusals (the guard's) stay what they are."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        self._code = code
+        self._sentence = sentence
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, faults.Fault) or isinstance(error, faults.RefusedFault):
+            return
+        data = {**error.data, "cause": error.code}
+        raise faults.JudgedFault(
+            self._code, f"{self._sentence}: {error.message}", error.mend, detail=error.detail, data=data
+        ) from error

@@ -1,0 +1,148 @@
+"""One process, one request: takes it from a pipe, runs the operation, answers on another pipe.
+
+The answer has a descriptor of its own. What the service's code prints goes to standard error instead, so that a `print`
+in a models module can't be taken for an answer. Standard input stays open as long as the operator lives: its end ends us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+from types import FrameType
+from typing import Any, BinaryIO
+
+from . import faults, operations, protocol
+
+__all__ = ["TERMINATED", "Tell", "Terminated", "run"]
+
+TERMINATED = 143
+_GRACE_SECONDS = 15.0
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived, the operator is gone, or the time limit passed: clean up and go."""
+
+
+class Tell:
+    """How an operation reports while it runs."""
+
+    def __init__(self, answer: protocol.AnswerWriter) -> None:
+        self._answer = answer
+        self._begun = time.monotonic()
+
+    def step(self, name: str) -> None:
+        """A step begins."""
+        self._answer.event("step", step=name, at=round(time.monotonic() - self._begun, 4))
+
+    def warn(self, message: str, mend: str = "") -> None:
+        """Something that a person should know, and that does not stop the operation."""
+        self._answer.event("warning", message=message, mend=mend)
+
+
+def run(requests: BinaryIO, answer_descriptor: int) -> int:
+    """Serves one request.
+
+    Args:
+        requests: the stream with the request; watched until its end afterwards.
+        answer_descriptor: where the answer goes; nothing else writes there.
+
+    Returns:
+        The exit code that the end marker carries.
+    """
+    request = protocol.read_request(requests)
+    if request is None:
+        return 0
+    answer = protocol.AnswerWriter(protocol.write_all(answer_descriptor), request.id)
+    answer.event("started", id=request.id, pid=os.getpid(), python=platform.python_version())
+    signal.signal(signal.SIGTERM, _terminate)
+    _watch(requests, request.time_limit)
+    os.environ.update(request.environment)
+    code = _answer(request, answer)
+    answer.end(code)
+    return code
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def _watch(requests: BinaryIO, time_limit: float) -> None:
+    """Ends this process when the operator goes away or the time is up, giving it time to clean up."""
+
+    def stop(delay: float) -> None:
+        time.sleep(delay)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE_SECONDS)
+        os._exit(TERMINATED)
+
+    def wait_for_operator() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            requests.read(1)
+        stop(0)
+
+    threading.Thread(target=wait_for_operator, daemon=True).start()
+    threading.Thread(target=stop, args=(time_limit,), daemon=True).start()
+
+
+def _answer(request: protocol.Request, answer: protocol.AnswerWriter) -> int:
+    try:
+        value = operations.run(request, Tell(answer))
+    except faults.Fault as fault:
+        answer.event("error", error=fault.to_dict())
+        return 1
+    except Terminated:
+        answer.event("error", error=_terminated(request).to_dict())
+        return TERMINATED
+    except BaseException as error:  # noqa: BLE001 - the service's own code may raise anything, SystemExit included
+        answer.event("error", error=_unexpected(request, error).to_dict())
+        return 1
+    answer.event("result", value=value)
+    return 0
+
+
+def _terminated(request: protocol.Request) -> faults.Fault:
+    return faults.Fault(
+        "terminated",
+        f"{request.operation} was ended before it was done (time limit of {request.time_limit:g} s, or the operator left)",
+        "raise time_limit in the registry if the service needs longer, and run the command again",
+    )
+
+
+def _unexpected(request: protocol.Request, error: BaseException) -> faults.Fault:
+    detail: dict[str, Any] = {"type": type(error).__name__}
+    place = _last_place(error)
+    return faults.Fault(
+        "unexpected",
+        f"{request.operation} failed with {type(error).__name__}: {_first_line(error)}{place}",
+        "the traceback is shown with --debug; if the service's own code is not at fault, report it",
+        detail="".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        data=detail,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else "(no message)"
+
+
+def _last_place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename and not frame.filename.startswith("<")]
+    if not own:
+        return ""
+    return f" ({own[-1].filename}:{own[-1].lineno})"
+
+
+def leave(code: int) -> None:
+    """Ends the process at once: no atexit of the service's code, no thread of its, can hold it up."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

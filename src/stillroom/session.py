@@ -1,0 +1,140 @@
+"""An opened environment of a fleet: its targets, its embedded server, and the one way to ask a service for something."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets as tokens
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from stillroom import errors
+from stillroom.registry import model
+from stillroom.runtime import facts, protocol
+from stillroom.secrets import Secret
+from stillroom.targets import base, channel, local
+
+if TYPE_CHECKING:
+    from stillroom.embedded import server
+
+__all__ = ["SCRATCH_SERVER", "Session"]
+
+SCRATCH_SERVER = "STILLROOM_SCRATCH_SERVER"
+
+
+class Session:
+    """Keeps what requests share, for as long as its `with` block: targets, and the embedded server where one is used.
+
+    Args:
+        fleet: from the registry.
+        environment: one of its environments.
+        jobs: how many services are worked on at a time.
+    """
+
+    def __init__(self, fleet: model.Fleet, environment: model.Environment, jobs: int) -> None:
+        self.fleet = fleet
+        self.environment = environment
+        self.jobs = jobs
+        self.embedded: server.Embedded | None = None
+        self._target: base.Target | None = None
+        self._lock = threading.Lock()
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def open(self, services: tuple[model.Service, ...]) -> None:
+        """Starts what these services need: the embedded server with their databases, where the registry says so.
+
+        Raises:
+            errors.StillroomError: if the server does not start, or the kind of target can't be used.
+        """
+        if self.environment.target != "local":
+            raise errors.UsageError(
+                f"environment {self.environment.name} has target {self.environment.target}, which this version can't reach",
+                "use an environment with target: local",
+            )
+        if self._uses_embedded_database or any(self._uses_embedded_scratch(each) for each in services):
+            from stillroom.embedded import server
+
+            self.embedded = self._stack.enter_context(server.running(self.fleet.state))
+            if self._uses_embedded_database:
+                self.embedded.ensure(sorted({each.database for each in services}))
+
+    @property
+    def _uses_embedded_database(self) -> bool:
+        return self.environment.database == "embedded"
+
+    def _uses_embedded_scratch(self, service: model.Service) -> bool:
+        return "embedded" in (service.scratch, self.environment.scratch)
+
+    def call(
+        self,
+        service: model.Service,
+        operation: str,
+        options: Mapping[str, Any] | None = None,
+        listener: channel.Listener | None = None,
+        *,
+        time_limit: float | None = None,
+    ) -> dict[str, Any]:
+        """Runs one operation next to a service's code.
+
+        Raises:
+            faults.Fault: what the runtime says went wrong.
+            base.TargetFailed: the runtime could not be started, or its answer was lost.
+        """
+        request = protocol.Request(
+            id=tokens.token_hex(8),
+            operation=operation,
+            service=dataclasses.asdict(self._facts(service)),
+            options=dict(options or {}),
+            environment={name: value.unmask() for name, value in self.variables(service).items()},
+            time_limit=time_limit or service.time_limit,
+        )
+        process = self._reach().start(request.id, service.python)
+        return channel.converse(process, request, listener or channel.Quiet())
+
+    def variables(self, service: model.Service) -> dict[str, Secret]:
+        """The variables that the service's process gets beside those of the operator's own environment."""
+        found = {name: Secret(value) for name, value in service.env.items()}
+        if self.embedded is not None:
+            if self._uses_embedded_database:
+                found[service.url_variable] = Secret(self.embedded.url(service.database))
+            elif self._uses_embedded_scratch(service):
+                found[SCRATCH_SERVER] = Secret(self.embedded.url("postgres"))
+        return found
+
+    def _facts(self, service: model.Service) -> facts.ServiceFacts:
+        elsewhere = not self._uses_embedded_database and self._uses_embedded_scratch(service)
+        return facts.ServiceFacts(
+            name=service.name,
+            path=str(service.path),
+            config=str(service.config),
+            models=service.models,
+            metadata=service.metadata,
+            url_variable=service.url_variable,
+            scratch_url_variable=service.scratch_url_variable,
+            schemas=service.schemas,
+            version_table=service.version_table,
+            version_table_schema=service.version_table_schema,
+            extensions=service.extensions,
+            heads=service.heads,
+            neighbours=service.shares_with,
+            protected=self.environment.protected,
+            scratch_server_variable=SCRATCH_SERVER if elsewhere else None,
+        )
+
+    def _reach(self) -> base.Target:
+        with self._lock:
+            if self._target is None:
+                target = local.Local()
+                self._stack.callback(target.close)
+                self._target = target
+            return self._target

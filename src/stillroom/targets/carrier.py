@@ -1,0 +1,38 @@
+"""The runtime as it travels: one small zip, made from the package beside us, the same bytes for the same sources."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import io
+import zipfile
+
+__all__ = ["LAUNCHER", "luggage"]
+
+# Run as `python -c LAUNCHER worker`: leaves the working directory out of the import path (a service's own `logging.py`
+# must not shadow the standard library), then runs what arrives on standard input.
+LAUNCHER = (
+    "import sys;sys.path[:]=[p for p in sys.path if p];s=sys.stdin.buffer;"
+    "exec(compile(s.read(int(s.readline())),'<stillroom>','exec'))"
+)
+_PACKAGE = "stillroom_carried"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@functools.cache
+def luggage() -> bytes:
+    """What is written to the launcher's standard input ahead of the first request: bootstrap and zipped runtime."""
+    bootstrap = importlib.resources.files("stillroom.targets").joinpath("bootstrap.py").read_bytes()
+    archive = _zipped()
+    return b"%d\n%s%d\n%s" % (len(bootstrap), bootstrap, len(archive), archive)
+
+
+def _zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in sorted(importlib.resources.files("stillroom.runtime").iterdir(), key=lambda each: each.name):
+            if entry.name.endswith((".py", ".sql")):
+                info = zipfile.ZipInfo(f"{_PACKAGE}/{entry.name}", date_time=_EPOCH)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, entry.read_bytes())
+    return buffer.getvalue()

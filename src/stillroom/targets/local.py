@@ -1,0 +1,200 @@
+"""The target that is this machine: workers forked by a preloaded parent, one parent an interpreter."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from typing import IO, Any
+
+from stillroom.targets import base, carrier
+
+__all__ = ["Local"]
+
+_START_SECONDS = 60.0
+
+
+class _Worker:
+    """A forked worker, as the operator sees it."""
+
+    def __init__(self, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+        self.pid: int | None = None
+        self.status: int | None = None
+        self.forked = threading.Event()
+        self.ended = threading.Event()
+
+    def wait(self, timeout: float) -> int | None:
+        """See `base.Process`."""
+        self.ended.wait(timeout)
+        return self.status
+
+    def kill(self) -> None:
+        """See `base.Process`."""
+        if self.pid is not None and not self.ended.is_set():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+
+class _Parent:
+    """The preloaded parent of one interpreter, started with the first request."""
+
+    def __init__(self, python: str) -> None:
+        self.python = python
+        self._lock = threading.Lock()
+        self._workers: dict[str, _Worker] = {}
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._process = subprocess.Popen(
+                [python, "-c", carrier.LAUNCHER, "parent", str(theirs.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._control.close()
+            raise base.TargetFailed(
+                "interpreter-missing",
+                f"the interpreter {python} could not be started: {error.strerror or error}",
+                "set python: in services.yaml to an interpreter that exists on this machine",
+            ) from error
+        finally:
+            theirs.close()
+        self._greet()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _greet(self) -> None:
+        """Sends the runtime and waits until the parent has imported what it preloads."""
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(carrier.luggage())
+            self._process.stdin.close()
+        self._lines = self._control.makefile("rb")
+        self._control.settimeout(_START_SECONDS)
+        try:
+            greeting = self._lines.readline()
+        except TimeoutError:
+            greeting = b""
+        self._control.settimeout(None)
+        if not greeting:
+            raise self._did_not_start()
+
+    def _did_not_start(self) -> base.TargetFailed:
+        assert self._process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
+        self._process.kill()
+        said = self._process.stderr.read().decode("utf-8", "replace")
+        last = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
+        return base.TargetFailed(
+            "interpreter-broken",
+            f"the interpreter {self.python} did not start the runtime: {last}",
+            "it has to be Python 3.10 or newer; try it with: " + self.python + " --version",
+            detail=said,
+        )
+
+    def start(self, request_id: str) -> _Worker:
+        """Forks a worker."""
+        request_read, request_write = os.pipe()
+        answer_read, answer_write = os.pipe()
+        output_read, output_write = os.pipe()
+        worker = _Worker(os.fdopen(request_write, "wb"), os.fdopen(answer_read, "rb"), os.fdopen(output_read, "rb"))
+        theirs = [request_read, answer_write, output_write]
+        try:
+            with self._lock:
+                self._workers[request_id] = worker
+                self._send(json.dumps({"id": request_id}).encode(), theirs)
+                # One message at a time is under way, so that each arrives with its own descriptors.
+                worker.forked.wait(_START_SECONDS)
+        except OSError as error:
+            raise self._gone() from error
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        if worker.pid is None:
+            raise self._gone()
+        return worker
+
+    def _send(self, message: bytes, descriptors: list[int]) -> None:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())]
+        self._control.sendmsg([message], rights)
+
+    def _gone(self) -> base.TargetFailed:
+        return base.TargetFailed(
+            "parent-gone",
+            f"the process that starts workers with {self.python} has ended",
+            "run the command again; if it stays, look for what kills it (memory, a limit on processes)",
+        )
+
+    def _listen(self) -> None:
+        """Hands each message of the parent to the worker that it is about."""
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._lines:
+                self._take(json.loads(line))
+        for worker in list(self._workers.values()):
+            worker.forked.set()
+            worker.ended.set()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        worker = self._workers.get(message["id"])
+        if worker is None:
+            return
+        if "pid" in message:
+            worker.pid = message["pid"]
+            worker.forked.set()
+        else:
+            worker.status = message["status"]
+            del self._workers[message["id"]]
+            worker.ended.set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can start workers."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends the parent; its workers end with it."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._control.close()
+        try:
+            self._process.wait(_START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+
+class Local:
+    """This machine."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, _Parent] = {}
+        self._lock = threading.Lock()
+
+    def start(self, request_id: str, python: str | None) -> base.Process:
+        """See `base.Target`."""
+        return self._parent(python or sys.executable).start(request_id)
+
+    def _parent(self, python: str) -> _Parent:
+        with self._lock:
+            parent = self._parents.get(python)
+            if parent is None or not parent.alive:
+                parent = self._parents[python] = _Parent(python)
+            return parent
+
+    def close(self) -> None:
+        """See `base.Target`."""
+        with self._lock:
+            while self._parents:
+                self._parents.popitem()[1].close()
