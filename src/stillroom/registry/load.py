@@ -26,14 +26,14 @@ def load(path: Path | None = None) -> model.Fleet:
 
     Raises UsageError when there is no file, and RegistryError with every mistake at once when it is wrong.
     """
-    from stillroom.registry import checks
+    from stillroom.registry import assembly
 
     file = find() if path is None else _file(path, "the path given")
     try:
         content = file.read_bytes()
     except OSError as error:
         raise errors.UsageError(f"{file} cannot be read: {error.strerror}", "Check the file's permissions.") from error
-    return checks.fleet(content, file, called=_called(file))
+    return assembly.fleet(content, file, called=_called(file))
 
 
 def find() -> Path:

@@ -15,7 +15,7 @@ DOCUMENTATION = "docs/registry.md describes every key"
 
 _LONGEST_SHOWN = 80
 _SECRETS = (
-    re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]*:[^/\s?#]*@"),  # user:password@ in a URL
+    re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]*:[^/\s?#]+@"),  # user:password@ in a URL
     re.compile(r"(?:^|[\s?&;])(?:ssl)?(?:password|passwd|pwd)\s*=\s*\S", re.IGNORECASE),  # libpq's text, or ?password=
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
 )
@@ -55,7 +55,8 @@ class WrongRegistry(errors.RegistryError):
 def dotted(path: Sequence[str | int]) -> str:
     """A path in words of the file: `services.auth.after[0]`."""
     text = ""
-    for part in path:
+    for step in path:
+        part = "…" if isinstance(step, str) and holds_secret(step) else step
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 

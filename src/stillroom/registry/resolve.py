@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stillroom.registry import model, placeholders, shape
 
-__all__ = ["BUILT_IN", "Draft", "drafts", "environments", "services"]
+__all__ = ["BUILT_IN", "Draft", "absolute", "at", "default", "drafts", "environments", "interpreter", "services"]
 
 DataPath = tuple[str | int, ...]
 
@@ -33,7 +33,8 @@ class Draft:
         name: the service's name.
         environment: the environment's name.
         values: field of `shape.ServiceShape` to value; placeholders replaced, lists are tuples.
-        origins: field to the path in the file where it was said (`BUILT_IN`: nowhere).
+        origins: field to the path in the file where it was said (`BUILT_IN`: nowhere);
+            `env.KEY` to the path of a variable, since `env` is merged.
         remote: True when the service's Python does not run on this machine.
     """
 
@@ -49,6 +50,15 @@ def environments(file: shape.FileShape, root: Path) -> dict[str, model.Environme
     if not file.environments:
         return {"development": model.Environment("development", "local", database="embedded")}
     return {name: _environment(name, said, root) for name, said in file.environments.items()}
+
+
+def default(said: str | None, environments: Sequence[str]) -> str | None:
+    """The default environment's name: what is said, or `development`, or the only one; None when that is not clear."""
+    if said is not None:
+        return said
+    if "development" in environments:
+        return "development"
+    return environments[0] if len(environments) == 1 else None
 
 
 def drafts(file: shape.FileShape) -> dict[str, list[Draft]]:
@@ -108,8 +118,11 @@ class _Layers:
             if field == without:
                 continue
             value = getattr(said, field)
-            self.values[field] = {**self.values["env"], **value} if field == "env" else value
             self.origins[field] = (*path, field)
+            if field == "env":
+                self.origins.update({f"env.{key}": (*path, field, key) for key in value})
+                value = {**self.values["env"], **value}
+            self.values[field] = value
 
     def lay_some(self, said: shape.EnvironmentShape | None, path: DataPath) -> None:
         """Lay what an environment says for all of its services."""
@@ -132,6 +145,18 @@ def absolute(text: str, root: Path) -> Path:
     Symbolic links stay: the interpreter of a virtual environment is one.
     """
     return Path(os.path.normpath(root / Path(text).expanduser()))
+
+
+def at(data: Any, path: DataPath) -> Any:
+    """What the document's data holds at `path`, or None."""
+    for part in path:
+        if isinstance(data, dict):
+            data = data.get(str(part))
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            return None
+    return data
 
 
 def interpreter(text: str, root: Path) -> str:

@@ -12,6 +12,8 @@ import pydantic
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
+from stillroom.registry import formats
+
 __all__ = [
     "EnvironmentShape",
     "FileShape",
@@ -20,8 +22,6 @@ __all__ = [
     "ServiceShape",
     "SshEnvironment",
 ]
-
-_NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
 
 def _one_or_several(value: object) -> object:
@@ -135,7 +135,7 @@ class ServiceShape(_Shape):
 
 Services = Annotated[
     dict[str, ServiceShape | None],
-    Field(json_schema_extra={"propertyNames": {"pattern": _NAME_PATTERN}}),
+    Field(json_schema_extra={"propertyNames": {"pattern": formats.NAME_PATTERN}}),
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pydantic
 
-from stillroom.registry import positions, shape
+from stillroom.registry import formats, positions, shape
 from stillroom.registry.mistakes import Mistake, dotted, guess, listed, shown, similar
 
 __all__ = ["Checked", "check_shape"]
@@ -63,7 +63,7 @@ def check_shape(document: positions.Document) -> Checked:
             for found in error.errors(include_url=False):
                 path = _path(found["loc"], found["type"])
                 checked.mistakes.append(_mistake(document, path, found["type"], found))
-                data = _leave_out(data, path, found["type"], checked.unsaid)
+                data = _leave_out(data, path, found, checked.unsaid)
     return checked
 
 
@@ -74,17 +74,23 @@ def _path(loc: tuple[str | int, ...], kind: str) -> Path:
     return loc
 
 
-def _leave_out(data: Any, path: Path, kind: str, unsaid: set[Path]) -> Any:
+def _leave_out(data: Any, path: Path, found: Mapping[str, Any], unsaid: set[Path]) -> Any:
+    """The data without what is wrong at `path`, or with a stand-in where something is needed to go on."""
+    kind = found["type"]
     while path and isinstance(path[-1], int):  # a list with a wrong item is wrong
-        path = path[:-1]
-    if kind == "missing":  # what lacks something necessary cannot be used at all
         path = path[:-1]
     unsaid.add(path)
     if kind == "extra_forbidden":
-        meant = guess(str(path[-1]), _keys_at(path[:-1], data))
-        unsaid.add((*path[:-1], meant or ""))
+        unsaid.add((*path[:-1], guess(str(path[-1]), _model_at(found["loc"]).model_fields) or ""))
+    if path == ("services",):
+        return _replaced(data, path, {})
     if len(path) == 2 and path[0] == "services":
         return _replaced(data, path, None)  # the service exists, whatever was said about it
+    if kind == "missing":
+        return _replaced(data, path, "unsaid")
+    if kind == "union_tag_invalid":
+        meant = guess(str(found["ctx"]["tag"]), _KINDS)
+        return _replaced(data, (*path, "target"), meant) if meant else _replaced(data, path, _GONE)
     return _replaced(data, path, _GONE)
 
 
@@ -95,13 +101,13 @@ def _replaced(data: Any, path: Path, value: Any) -> Any:
     """A copy of `data` with `value` at `path` (nothing for `_GONE`); what YAML aliases share is not touched."""
     if not path:
         return {} if value is _GONE else value
-    if not isinstance(data, dict) or path[0] not in data:
+    if not isinstance(data, dict):
         return data
     copy = dict(data)
     if len(path) == 1 and value is _GONE:
-        del copy[path[0]]
+        copy.pop(path[0], None)
     else:
-        copy[path[0]] = _replaced(data[path[0]], path[1:], value)
+        copy[path[0]] = _replaced(data.get(path[0]), path[1:], value)
     return copy
 
 
@@ -133,54 +139,46 @@ def _items(value: Any) -> list[tuple[str, Any]]:
 def _mistake(document: positions.Document, path: Path, kind: str, found: Mapping[str, Any]) -> Mistake:
     tell = _TELLERS.get(kind)
     text = tell(document, path, found) if tell else str(found["msg"])
-    at = path
-    if kind == "missing":
-        at = path[:-1]
-    line, column = document.place(at)
+    if kind == "union_tag_invalid":
+        path = (*path, "target")
+    line, column = document.place(path[:-1] if kind == "missing" else path)
     return Mistake(line, column, dotted(path), text)
 
 
 def _unknown_key(document: positions.Document, path: Path, found: Mapping[str, Any]) -> str:
     key = str(path[-1])
-    if key == "<<":
-        return "YAML's merge key is not supported; what services have in common stands in 'defaults'"
-    allowed = _keys_at(path[:-1], document.data)
-    elsewhere = _belongs_elsewhere(key, path, document.data)
+    if key == formats.MERGE_KEY:
+        return formats.NO_MERGING
+    allowed = list(_model_at(found["loc"]).model_fields)
+    elsewhere = _belongs_elsewhere(key, found["loc"])
     if elsewhere:
         return f"{elsewhere}; allowed here: {listed(allowed)}"
     return f"unknown key{similar(key, allowed)}; allowed: {listed(allowed)}"
 
 
-def _keys_at(path: Path, data: Any) -> list[str]:
-    """The keys that are allowed in the mapping at `path`."""
-    if not path:
-        return list(shape.FileShape.model_fields)
-    if path[0] == "environments" and len(path) == 2:
-        return list(_environment_model(path, data).model_fields)
-    return list(shape.ServiceShape.model_fields)
+def _model_at(loc: tuple[str | int, ...]) -> type[pydantic.BaseModel]:
+    """The model that pydantic's `loc` of an unknown key means."""
+    if len(loc) == 1:
+        return shape.FileShape
+    if loc[0] == "environments" and len(loc) == 4:
+        return _KINDS[str(loc[2])]
+    return shape.ServiceShape
 
 
-def _environment_model(path: Path, data: Any) -> type[shape.EnvironmentShape]:
-    return _KINDS[data["environments"][path[1]]["target"]]
-
-
-def _belongs_elsewhere(key: str, path: Path, data: Any) -> str | None:
-    if not path[:-1]:
-        if key in shape.ServiceShape.model_fields:
-            return f"'{key}' is a setting of services: write it under 'defaults' or under a service"
-        return None
-    if path[0] != "environments" or len(path) != 3:
-        if key in ("target", "protected", "context", "kubeconfig", "host", "user", "port"):
-            return f"'{key}' is a setting of an environment, not of a service"
-        return None
-    target = data["environments"][path[1]]["target"]
-    for kind, model in _KINDS.items():
-        if key in model.model_fields:
-            return f"'{key}' belongs to target {kind}, and this environment's target is {target}"
-    if key in shape.ServiceShape.model_fields:
-        return (
-            f"'{key}' is a setting of services: write it under 'defaults', a service, or this environment's 'services'"
-        )
+def _belongs_elsewhere(key: str, loc: tuple[str | int, ...]) -> str | None:
+    """Where a key that is unknown here is known, in words."""
+    here = _model_at(loc)
+    if issubclass(here, shape.EnvironmentShape):
+        kinds = [kind for kind, model in _KINDS.items() if key in model.model_fields]
+        if kinds:
+            return f"'{key}' belongs to target {' or '.join(kinds)}, and this environment's target is {loc[2]}"
+    if here is not shape.ServiceShape and key in shape.ServiceShape.model_fields:
+        where = "'defaults', under a service" + (", or in this environment's 'services'" if len(loc) > 1 else "")
+        return f"'{key}' is a setting of services: write it under {where}"
+    if here is not shape.FileShape and key in ("default_environment", "defaults", "environments", "services"):
+        return f"'{key}' stands at the top of the file"
+    if here is shape.ServiceShape and any(key in model.model_fields for model in _KINDS.values()):
+        return f"'{key}' is a setting of environments, not of services"
     return None
 
 
@@ -227,7 +225,7 @@ def _choice(document: positions.Document, path: Path, found: Mapping[str, Any]) 
 
 def _target(document: positions.Document, path: Path, found: Mapping[str, Any]) -> str:
     if "target" not in found["input"]:
-        return f"says no target; add one of: {listed(_KINDS)}"
+        return f"says no target; write `target:` with one of {listed(_KINDS)}"
     value = found["input"]["target"]
     if not isinstance(value, str):
         return f"unknown target ({_kind(value)}); allowed: {listed(_KINDS)}"
