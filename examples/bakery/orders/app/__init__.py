@@ -1,0 +1,1 @@
+"""Orders of cafes, hotels and people at the counter."""

@@ -1,0 +1,1 @@
+"""How things are baked: recipes, their versions, and what goes into them."""
