@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from stillroom import errors
 from stillroom.embedded import account as accounts
-from stillroom.embedded import placement, process, secret, settings
+from stillroom.embedded import filesystem, placement, process, secret, settings
 
 __all__ = ["ROLE", "Cluster"]
 
@@ -201,6 +201,7 @@ class Cluster:
             self._run_initdb(programs, fresh, password_file, account)
         finally:
             password_file.unlink(missing_ok=True)
+        filesystem.spread_folders(fresh / "base")
         self._password = None
         self._adopt(fresh)
 
