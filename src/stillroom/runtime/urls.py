@@ -24,6 +24,7 @@ __all__ = [
     "DRIVERS",
     "Address",
     "address",
+    "default_host",
     "endpoints",
     "known_driver",
     "masked",
@@ -31,6 +32,7 @@ __all__ = [
     "parse",
     "render",
     "scrubbed",
+    "service_settings",
     "with_database",
 ]
 
@@ -117,7 +119,7 @@ def endpoints(url: str | URL) -> tuple[tuple[str, int], ...]:
     ports = ports or _split(settings.get("port") or os.environ.get("PGPORT") or "")
     numbers = [_port(parsed, each) for each in ports] or [_DEFAULT_PORT]
     if not hosts:
-        hosts = [_default_host(numbers[0])]
+        hosts = [default_host(numbers[0])]
     if len(numbers) < len(hosts):
         numbers += [numbers[-1]] * (len(hosts) - len(numbers))
     return tuple((normalised_host(host), port) for host, port in zip(hosts, numbers, strict=False))
@@ -266,7 +268,7 @@ def _port(url: URL, text: str) -> int:
     return int(text)
 
 
-def _default_host(port: int) -> str:
+def default_host(port: int) -> str:
     """Where drivers look when nobody names a host: the first socket there is, else the loopback interface."""
     for folder in _SOCKET_FOLDERS:
         if Path(folder, f".s.PGSQL.{port}").exists():
@@ -281,18 +283,27 @@ def _database(url: URL) -> str:
     return named or settings.get("user") or os.environ.get("PGUSER") or getpass.getuser()
 
 
-def _service_settings(url: URL) -> dict[str, str]:
-    """What the connection service file says about the service that the URL, or PGSERVICE, names."""
-    name = _query(url, "service") or os.environ.get("PGSERVICE", "")
+def service_settings(name: str, file: str = "") -> dict[str, str]:
+    """What the connection service file says about a service (`host`, `port`, `dbname`, ...); empty if it says nothing.
+
+    Args:
+        name: of the section.
+        file: the service file; empty: the one of `PGSERVICEFILE`, or of the home folder.
+    """
     if not name:
         return {}
-    file = _query(url, "servicefile") or os.environ.get("PGSERVICEFILE") or "~/.pg_service.conf"
+    file = file or os.environ.get("PGSERVICEFILE") or "~/.pg_service.conf"
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(Path(file).expanduser().read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, configparser.Error):
         return {}
     return dict(parser[name]) if parser.has_section(name) else {}
+
+
+def _service_settings(url: URL) -> dict[str, str]:
+    name = _query(url, "service") or os.environ.get("PGSERVICE", "")
+    return service_settings(name, _query(url, "servicefile"))
 
 
 def _explicit_host(url: URL, pairs: tuple[tuple[str, int], ...], has_host: bool, has_port: bool) -> URL:
