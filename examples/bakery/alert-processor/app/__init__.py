@@ -1,0 +1,1 @@
+"""Alerts of all services: grouped, ranked, and brought to somebody."""

@@ -1,0 +1,1 @@
+"""What is baked when, on which line, and how it came out."""
