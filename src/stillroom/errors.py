@@ -1,10 +1,10 @@
 """The errors of the operator side. One boundary (`stillroom.tasks`) prints them and exits with their code.
 
-    StillroomError            1   some service failed
-    ├── UsageError            2   wrong use
-    │   └── RegistryError     2   services.yaml is wrong
-    ├── PreflightFailed       3
-    └── Refused               4   protected, unconfirmed, would lose something
+StillroomError            1   some service failed
+├── UsageError            2   wrong use
+│   └── RegistryError     2   services.yaml is wrong
+├── PreflightFailed       3
+└── Refused               4   protected, unconfirmed, would lose something
 """
 
 from __future__ import annotations

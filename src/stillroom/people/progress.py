@@ -79,7 +79,7 @@ class _Plain:
 
     def _say(self, line: str) -> None:
         with self._lock:
-            print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is where people are told
+            print(line, file=sys.stderr, flush=True)
 
 
 class _Row:

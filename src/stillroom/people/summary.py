@@ -91,4 +91,4 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)  # noqa: T201 - this is where people are told
+    print(line, file=sys.stderr)

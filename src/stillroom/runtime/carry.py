@@ -49,7 +49,7 @@ def carried(old: catalog.Snapshot, what: loss.Loss, inserts: Sequence[str]) -> a
     items += [item for item in old.all if item.relation in gone and item.name not in gone]
     created = catalog.create_sql(old, items)
     return amend.Carried(
-        tuple([*created, *inserts]),
+        (*created, *inserts),
         tuple(catalog.drop_sql(items)),
         frozenset(f"{item.kind}:{item.name}" for item in items),
     )
@@ -73,7 +73,7 @@ def row_inserts(connection: Connection, tables: Sequence[str]) -> list[str]:
 def _inserts(connection: Connection, table: str) -> list[str]:
     quoted = sqltext.literal(table)
     columns = ", ".join(row[0] for row in connection.exec_driver_sql(_COLUMNS.format(table=quoted)))
-    counted = f"SELECT count(*), jsonb_agg(to_jsonb(t))::text FROM (SELECT * FROM {table} LIMIT {MAX_ROWS + 1}) t"  # noqa: S608
+    counted = f"SELECT count(*), jsonb_agg(to_jsonb(t))::text FROM (SELECT * FROM {table} LIMIT {MAX_ROWS + 1}) t"
     count, rows = connection.exec_driver_sql(counted).one()
     if count > MAX_ROWS:
         raise faults.RefusedFault(
@@ -82,7 +82,7 @@ def _inserts(connection: Connection, table: str) -> list[str]:
             f"load them by a step of their own, and pass --accept-loss 'data:{table}'",
         )
     insert = (
-        f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608 - names out of the catalog, quoted there
+        f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"
         f" SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, {sqltext.literal(rows)})"
     )
     return [insert, *_sequence_moves(connection, table)]
@@ -91,7 +91,7 @@ def _inserts(connection: Connection, table: str) -> list[str]:
 def _sequence_moves(connection: Connection, table: str) -> list[str]:
     """Moves the sequences of serial and identity columns behind the rows that were inserted with their values."""
     return [
-        f"SELECT setval({sqltext.literal(sequence)}, (SELECT max({column}) FROM {table}))"  # noqa: S608
+        f"SELECT setval({sqltext.literal(sequence)}, (SELECT max({column}) FROM {table}))"
         for column, sequence in connection.exec_driver_sql(_SEQUENCES.format(table=sqltext.literal(table)))
     ]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import amend, blame, faults, project, rewrite
+from . import amend, blame, faults, project, revisions, rewrite
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
@@ -136,9 +136,14 @@ def _finish(path: Path, of: project.Project, draft: Draft, message: str) -> None
     source = _CREATE_DATE.sub("", path.read_text(encoding="utf-8"))
     source, added = rewrite.add_missing_imports(source)
     draft.mended.extend(f"added the missing import of {name}" for name in added)
-    draft.revision = hashlib.sha256(source.encode()).hexdigest()[:12]
-    draft.source = source.replace(PLACEHOLDER, draft.revision)
-    draft.name = _name(of, draft.revision, message)
+    given = revisions.parse(source, path.name).id
+    if given == PLACEHOLDER:
+        draft.revision = hashlib.sha256(source.encode()).hexdigest()[:12]
+        draft.source = source.replace(PLACEHOLDER, draft.revision)
+        draft.name = _name(of, draft.revision, message)
+    else:
+        # A hook of env.py numbers the revisions its own way.
+        draft.revision, draft.source, draft.name = given, source, path.name
     path.unlink()
     (path.parent / draft.name).write_text(draft.source, encoding="utf-8")
 

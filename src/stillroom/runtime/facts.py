@@ -50,5 +50,7 @@ class ServiceFacts:
     def from_dict(cls, value: dict[str, Any]) -> ServiceFacts:
         """The facts that `dataclasses.asdict` made; keys that this version does not know are left out."""
         known = {field.name for field in dataclasses.fields(cls)}
-        taken = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items() if key in known}
+        taken: dict[str, Any] = {
+            key: tuple(item) if isinstance(item, list) else item for key, item in value.items() if key in known
+        }
         return cls(**taken)

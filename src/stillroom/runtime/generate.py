@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["file_entry", "generate", "on_scratch"]
 
+_LONGEST_ID = 32  # alembic_version.version_num is VARCHAR(32)
 UNREPLAYABLE = "history:unreplayable"
 
 
@@ -147,11 +148,11 @@ class _Baseline:
                 "and process_revision_directives there",
                 data={"tables": made.metadata_tables},
             )
-        if len(made.revision) > revisions.MAX_ID:
+        if len(made.revision) > _LONGEST_ID:
             raise faults.JudgedFault(
                 "id-too-long",
-                f"{name}: the revision id {made.revision} has more than {revisions.MAX_ID} characters",
-                "alembic_version.version_num holds 32; shorten the id",
+                f"{name}: the revision id {made.revision} has more than {_LONGEST_ID} characters",
+                "alembic_version.version_num holds no more: shorten the ids that a hook in env.py gives",
             )
 
     def _old_history(self) -> dict[str, bytes]:

@@ -33,7 +33,7 @@ MAX_LINE = 128 * 1024 * 1024
 FINAL = ("result", "error")
 
 
-class BrokenAnswer(Exception):  # noqa: N818 - it is the answer that is broken
+class BrokenAnswer(Exception):
     """The answer can't be trusted: cut off, altered, of another request, or out of form."""
 
 

@@ -65,6 +65,26 @@ class Scratch:
     created: bool
     strategy: str
     warnings: list[str] = dataclasses.field(default_factory=list)
+    server_url: str = dataclasses.field(default="", repr=False)
+
+    def renew(self) -> None:
+        """Makes it empty again, under the same name: the service's code may have kept the URL.
+
+        Raises:
+            faults.DatabaseFault: it could not be emptied, or not be made again.
+        """
+        if not self.created:
+            scratch_given.empty(self.url)
+            return
+
+        def work(conn: Connection) -> None:
+            facts = _facts(conn)
+            _drop(conn, self.name)
+            _create_like(conn, self.name, facts, self.warnings)
+            for line in _furnishing(self.name, facts):
+                _execute(conn, line)
+
+        connection.run(self.server_url, work, autocommit=True, application_name="stillroom scratch renew")
 
 
 @contextlib.contextmanager
@@ -183,7 +203,8 @@ def _create(service_url: str, service: str, label: str) -> Scratch:
             _execute(conn, line)
 
     def made_so_far() -> Scratch:
-        return Scratch(made[0], urls.with_database(service_url, made[0]), True, "create-database", warnings)
+        url = urls.with_database(service_url, made[0])
+        return Scratch(made[0], url, True, "create-database", warnings, service_url)
 
     try:
         connection.run(service_url, work, autocommit=True, application_name=f"stillroom scratch {service}"[:63])

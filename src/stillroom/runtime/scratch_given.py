@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 
 from . import connection, diagnosis, faults, urls
 
-__all__ = ["borrowed"]
+__all__ = ["borrowed", "empty"]
 
 _LOG = logging.getLogger("stillroom.scratch")
 _KEY = 7_310_579_862_114_650_211  # any number that nothing else uses; advisory locks are per database
@@ -83,6 +83,25 @@ def borrowed(scratch_url: str, service_url: str, service: str, *, wait_seconds: 
                 _clean_or_warn(scratch_url, before, warnings)
     finally:
         _in_use.discard(address)
+
+
+def empty(url: str) -> None:
+    """Empties a borrowed database in between, so that it is as it was when it was borrowed.
+
+    Raises:
+        faults.DatabaseFault: `scratch-not-emptied` naming what stays.
+    """
+
+    def work(conn: Connection) -> list[str]:
+        return _clean(conn, [each for each in _objects(conn) if each.kind in _PREPARED])
+
+    left = connection.run(url, work, autocommit=True)
+    if left:
+        raise faults.DatabaseFault(
+            "scratch-not-emptied",
+            f"the given scratch database {urls.address(url)} could not be emptied: {'; '.join(left[:_SHOWN])}",
+            "let its role own what is made there, or give another empty database",
+        )
 
 
 def _objects(conn: Connection) -> list[_Object]:

@@ -10,22 +10,24 @@ import importlib.util
 import io
 import sys
 import zipfile
+from importlib.machinery import ModuleSpec
 
+# Annotations are evaluated on Python 3.10 too: only what it knows stands in them.
 PACKAGE = "stillroom_carried"
 
 
-class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
     """Finds and loads the modules of one package in a zip archive that was never a file."""
 
-    def __init__(self, data):  # type: ignore[no-untyped-def]
+    def __init__(self, data: bytes) -> None:
         self.archive = zipfile.ZipFile(io.BytesIO(data))
         self.names = set(self.archive.namelist())
 
-    def _entry(self, fullname):  # type: ignore[no-untyped-def]
+    def _entry(self, fullname: str) -> str | None:
         path = fullname.replace(".", "/")
         return next((name for name in (path + "/__init__.py", path + ".py") if name in self.names), None)
 
-    def find_spec(self, fullname, path=None, target=None):  # type: ignore[no-untyped-def]
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """The spec of a carried module; None for every other."""
         entry = self._entry(fullname)
         if entry is None:
@@ -36,23 +38,27 @@ class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
             spec.has_location = True
         return spec
 
-    def get_source(self, fullname):  # type: ignore[no-untyped-def]
+    def get_filename(self, fullname: str) -> str:
+        """Where tracebacks say that a carried module is."""
+        return "<carried>/" + str(self._entry(fullname))
+
+    def get_source(self, fullname: str) -> str:
         """The source of a carried module (for tracebacks, too)."""
         entry = self._entry(fullname)
         if entry is None:
             raise ImportError(fullname)
         return self.archive.read(entry).decode()
 
-    def is_package(self, fullname):  # type: ignore[no-untyped-def]
+    def is_package(self, fullname: str) -> bool:
         """Whether a carried module is a package."""
-        return self._entry(fullname).endswith("/__init__.py")
+        return str(self._entry(fullname)).endswith("/__init__.py")
 
-    def get_data(self, path):  # type: ignore[no-untyped-def]
+    def get_data(self, path: str) -> bytes:
         """A carried data file, for `pkgutil.get_data`."""
         return self.archive.read(path[path.index(PACKAGE) :].replace("\\", "/"))
 
 
-def main():  # type: ignore[no-untyped-def]
+def main() -> None:
     """Reads the runtime from standard input and enters it."""
     stream = sys.stdin.buffer
     sys.meta_path.insert(0, MemoryFinder(stream.read(int(stream.readline()))))

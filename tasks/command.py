@@ -1,0 +1,226 @@
+"""What every command shares: its options, its place in the fleet, and the one boundary that prints errors and exits."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+from stillroom import errors
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from stillroom.fleet import Outcome, Watcher
+    from stillroom.registry import model
+    from stillroom.session import Session
+
+__all__ = ["Call", "command"]
+
+_COMMON: dict[str, tuple[Any, str]] = {
+    "service": ([], "Only this service; repeat it, separate by commas, or use a glob such as 'pro*'."),
+    "environment": ("", "Environment of services.yaml (default: its default_environment)."),
+    "namespace": ("", "Kubernetes namespace instead of the registry's; wrong for targets that have none."),
+    "jobs": (0, "How many services at a time (default: processors + 1)."),
+    "json": (False, "One JSON document on standard output, and nothing else there."),
+    "verbose": (False, "Show each step, what the services' own code prints, and details in full."),
+    "debug": (False, "Show tracebacks."),
+}
+_INTERRUPTED = 130
+
+
+class Call:
+    """One use of a command: its common options, and what follows from them.
+
+    The registry and everything behind it is imported when it is asked for, so that `invoke --list` stays quick.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        self.json: bool = options["json"]
+        self.verbose: bool = options["verbose"]
+        self.debug: bool = options["debug"]
+        self._options = options
+
+    @functools.cached_property
+    def fleet(self) -> model.Fleet:
+        """The registry, loaded and checked."""
+        from stillroom.registry import load
+
+        return load.load()
+
+    @functools.cached_property
+    def environment(self) -> model.Environment:
+        """The environment that `--environment` names, or the default one."""
+        from stillroom.registry import load
+
+        found = load.environment(self.fleet, self._options["environment"] or None)
+        if self._options["namespace"] and found.target != "kubernetes":
+            raise errors.UsageError(
+                f"--namespace was given, but environment {found.name} has target {found.target}, which has no namespaces",
+                "leave --namespace out, or name a kubernetes environment with --environment",
+            )
+        return found
+
+    @functools.cached_property
+    def services(self) -> tuple[model.Service, ...]:
+        """The services that `--service` selects; all without it."""
+        from stillroom.registry import load
+
+        return load.select(self.fleet, self._options["service"], self.environment)
+
+    @property
+    def jobs(self) -> int:
+        """How many services at a time."""
+        from stillroom import fleet
+
+        given: int = self._options["jobs"]
+        if given < 0:
+            raise errors.UsageError(f"--jobs {given}: at least 1 is needed", "leave it out for the default")
+        return given or fleet.default_jobs()
+
+    @contextmanager
+    def session(self, services: Sequence[model.Service] | None = None) -> Iterator[Session]:
+        """The opened environment; what an interrupted command left is put right first.
+
+        Args:
+            services: those to open databases for; None: the selected ones.
+        """
+        from stillroom import session
+
+        self.recover()
+        wanted = tuple(self.services if services is None else services)
+        with session.Session(self.fleet, self.environment, self.jobs) as opened:
+            opened.open(wanted)
+            yield opened
+
+    def recover(self) -> None:
+        """Finishes or undoes what a killed command had begun, and says so."""
+        from stillroom.history import replace
+
+        for done in replace.recover(self.fleet.state):
+            self.say(done.sentence)
+
+    @contextmanager
+    def watching(self, title: str, services: Sequence[model.Service] | None = None) -> Iterator[Watcher]:
+        """Live progress for the selected services."""
+        from stillroom.people import progress
+
+        names = [each.name for each in (self.services if services is None else services)]
+        with progress.watching(title, names, verbose=self.verbose, quiet=self.json) as watcher:
+            yield watcher
+
+    def say(self, line: str = "") -> None:
+        """A line for people, beside the data: on standard error."""
+        print(line, file=sys.stderr)
+
+    def confirm(self, question: str, *, yes: bool, flag: str = "--yes") -> None:
+        """Asks, unless the answer was given.
+
+        Raises:
+            errors.Refused: on any answer but yes, and where there is nobody to ask.
+        """
+        if yes:
+            return
+        if not sys.stdin.isatty() or self.json:
+            raise errors.Refused(f"{question} Nobody can be asked here", f"give the answer with {flag}")
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise errors.Refused("not confirmed; nothing was done", f"answer y, or give {flag}")
+
+    def finish(
+        self, outcomes: Sequence[Outcome[Any]], describe: Callable[[Any], Mapping[str, Any]], **extra: Any
+    ) -> None:
+        """Prints the end of a run over services, and exits with its code unless all is well."""
+        from stillroom.people import summary
+
+        if self.json:
+            document = summary.document(self.name, self.environment.name, outcomes, describe)
+            summary.print_json({**document, **extra})
+        summary.failures([] if self.json else outcomes, verbose=self.verbose, debug=self.debug)
+        code = summary.exit_code(outcomes)
+        if code:
+            raise Exit(code=code)
+
+
+def command(
+    name: str, *, options: Mapping[str, str], repeatable: Sequence[str] = (), aliases: Sequence[str] = ()
+) -> Callable[[Callable[..., None]], Task[Any]]:
+    """Makes a function `(call, **own options)` a task with the common options and the error boundary.
+
+    Args:
+        name: as people type it.
+        options: help text of each own option.
+        repeatable: own options that may be given several times (their default is a list).
+        aliases: other names.
+    """
+
+    def decorate(body: Callable[..., None]) -> Task[Any]:
+        own = list(inspect.signature(body).parameters.values())[1:]
+
+        def run(context: Context, **given: Any) -> None:
+            common = {key: given.pop(key, default) for key, (default, _) in _COMMON.items()}
+            with _boundary(debug=common["debug"]):
+                body(Call(name, common), **given)
+
+        run.__doc__ = body.__doc__
+        run.__name__ = body.__name__
+        run.__module__ = body.__module__
+        parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD), *own]
+        parameters += [
+            inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+            for key, (default, _) in _COMMON.items()
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        made: Task[Any] = task(
+            run,
+            name=name,
+            aliases=tuple(aliases),
+            help={**options, **{key: text for key, (_, text) in _COMMON.items()}},
+            iterable=[*repeatable, "service"],
+            auto_shortflags=False,
+        )
+        return made
+
+    return decorate
+
+
+@contextmanager
+def _boundary(*, debug: bool) -> Iterator[None]:
+    """The one place that tells people of errors and decides the exit code."""
+    try:
+        yield
+    except errors.StillroomError as error:
+        _tell(error.message, error.mend, error.detail, debug=debug)
+        raise Exit(code=error.exit_code) from error
+    except KeyboardInterrupt as error:
+        print("\ninterrupted", file=sys.stderr)
+        raise Exit(code=_INTERRUPTED) from error
+    except Exit:
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines()
+        _tell(
+            f"{type(error).__name__}: {first[0] if first else '(no message)'}",
+            "this is a fault of Stillroom itself: run it again with --debug, and report what that prints",
+            "",
+            debug=debug,
+        )
+        raise Exit(code=1) from error
+
+
+def _tell(message: str, mend: str, detail: str, *, debug: bool) -> None:
+    print(f"✗ {message}", file=sys.stderr)
+    if detail:
+        print(detail, file=sys.stderr)
+    if mend:
+        print(f"→ {mend}", file=sys.stderr)
+    if debug:
+        traceback.print_exc(file=sys.stderr)

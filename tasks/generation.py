@@ -1,0 +1,104 @@
+"""`invoke regenerate`, `invoke revision`: from models to proven revision files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stillroom.tasks.command import Call, command
+
+__all__ = ["regenerate"]
+
+
+@command(
+    "regenerate",
+    options={
+        "message": "Message of the baseline (default: the registry's).",
+        "apply": "Then upgrade each service's database.",
+        "dry-run": "Print the plan (databases, files, hosts) and do none of it.",
+        "yes": "Do not ask.",
+        "skip-backup": "Do not back up the migrations (and, with --reset-in-place, the rows).",
+        "skip-db-check": "Leave the database out of preflight.",
+        "check-existing": "Stop if the target has other migrations than this folder.",
+        "ignore-preflight": "Go on although preflight found errors.",
+        "fail-fast": "Begin nothing new after the first failure.",
+        "carry-over": "Put what models do not show (triggers, views, grants, rows, ...) into the baseline.",
+        "accept-loss": "Give up what the baseline lacks: kind:name as printed, or a glob; repeatable.",
+        "reset-in-place": "Empty the service's own database and generate on it: where no scratch database can be had.",
+        "allow-protected": "Name of the protected environment in which destroying is meant.",
+        "expect-database": "Name of the database that is meant; needed with --allow-protected.",
+    },
+    repeatable=["accept_loss"],
+)
+def regenerate(
+    call: Call,
+    message: str = "",
+    apply: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    skip_backup: bool = False,
+    skip_db_check: bool = False,
+    check_existing: bool = False,
+    ignore_preflight: bool = False,
+    fail_fast: bool = False,
+    carry_over: bool = False,
+    accept_loss: list[str] = [],  # noqa: B006 - Invoke's way to say that a flag may be repeated
+    reset_in_place: bool = False,
+    allow_protected: str = "",
+    expect_database: str = "",
+) -> None:
+    """Replace each service's history by one fresh, proven baseline.
+
+    Makes an empty scratch database, autogenerates there, proves the file (upgrade, nothing left to change, downgrade
+    without a trace, upgrade again), compares it with the old history, and brings it home verified.
+
+    Example: invoke regenerate --service auth --apply
+    """
+    from stillroom import regenerate as job
+
+    options = job.Options(
+        message=message or None,
+        apply=apply,
+        skip_backup=skip_backup,
+        skip_db_check=skip_db_check,
+        check_existing=check_existing,
+        ignore_preflight=ignore_preflight,
+        fail_fast=fail_fast,
+        carry_over=carry_over,
+        accept_loss=tuple(accept_loss),
+        reset_in_place=reset_in_place,
+        allow_protected=allow_protected or None,
+        expect_database=expect_database or None,
+    )
+    with call.session() as session:
+        with call.watching("regenerate") as watcher:
+            outcomes = job.run(session, call.services, options, watcher)
+        if not call.json:
+            _show(outcomes, options)
+        call.finish(outcomes, lambda done: done.to_dict())
+
+
+def _show(outcomes: Any, options: Any) -> None:
+    from stillroom.people import tables
+
+    rows = []
+    for outcome in outcomes:
+        done = outcome.value
+        if done is None:
+            mark = f"skipped: {outcome.skipped}" if outcome.skipped else "[red]✗ failed[/]"
+            rows.append([outcome.service.name, "", "", "", mark, "", "", f"{outcome.seconds:.1f}"])
+            continue
+        copied = f"{done.copied:,} bytes" if done.copied else "unchanged"
+        rows.append(
+            [
+                outcome.service.name,
+                done.tables,
+                done.operations,
+                done.revision,
+                "[green]✓ proven[/]",
+                copied,
+                done.applied or "-",
+                f"{outcome.seconds:.1f}",
+            ]
+        )
+    headers = ["service", "tables", "operations", "revision", "proof", "copied", "applied", "seconds"]
+    tables.show(headers, rows, numbers=("tables", "operations", "copied", "seconds"))
