@@ -198,7 +198,7 @@ def _statement(version: int) -> str:
     text = (pkgutil.get_data(__package__ or "", "catalog.sql") or b"").decode()
     lines = (line.rstrip() for line in text.splitlines())
     return "\n".join(
-        _MARK.sub("", line).rstrip() for line in lines if line and not line.startswith("-- ") and _fits(line, version)
+        _MARK.sub("", line).rstrip() for line in lines if line and not line.startswith("--") and _fits(line, version)
     )
 
 
