@@ -1,0 +1,1 @@
+"""What is in store, where, since when, and what to buy."""
