@@ -18,9 +18,9 @@ __all__ = ["Head", "NotARevision", "NotLiteral", "NotText", "parse_module", "rea
 Value = Union[None, str, tuple["Value", ...], "Unknown", "_Odd"]
 
 _NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
-_FIRST_DEFINITION = re.compile(rb"^(?:async[ \t]+def|def|class)\b|^@", re.MULTILINE)
+_DEFINITIONS = (b"\ndef ", b"\nclass ", b"\nasync def ", b"\n@")
 _NAMED_BELOW = re.compile(
-    rb"\b(?:down_revision|branch_labels|depends_on)\b|^[ \t]*revision\b|\bimport\b.*\brevision\b", re.M
+    rb"\b(?:down_revision|branch_labels|depends_on)\b|^[ \t]*revision\b|\bimport\b.*\brevision\b", re.MULTILINE
 )
 _LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py$")  # Alembic 0.1 took the id from the file's name; 1.20 still does
 _warnings_lock = threading.Lock()
@@ -52,7 +52,7 @@ class _Odd:
     """A constant that is neither text nor None."""
 
 
-class NotARevision(Exception):  # noqa: N818 - it becomes a Problem, not an error that ends a run
+class NotARevision(Exception):
     """The file declares no `revision` (or no `down_revision`): Alembic refuses the whole folder because of it."""
 
     def __init__(self, missing: str) -> None:
@@ -60,7 +60,7 @@ class NotARevision(Exception):  # noqa: N818 - it becomes a Problem, not an erro
         self.missing = missing
 
 
-class NotLiteral(Exception):  # noqa: N818 - as above
+class NotLiteral(Exception):
     """`revision` or `down_revision` is set to something that only running the file would tell."""
 
     def __init__(self, name: str, line: int) -> None:
@@ -69,7 +69,7 @@ class NotLiteral(Exception):  # noqa: N818 - as above
         self.line = line
 
 
-class NotText(Exception):  # noqa: N818 - as above
+class NotText(Exception):
     """A name is set to a literal of a kind that Alembic cannot use (a number, None beside other parents)."""
 
     def __init__(self, name: str) -> None:
@@ -127,13 +127,20 @@ def read_head(source: bytes, filename: str, tree: ast.Module | None = None) -> H
 
 def _top(source: bytes, filename: str) -> ast.Module:
     """The module, or only what stands above its first function when nothing below declares anything."""
-    cut = _FIRST_DEFINITION.search(source)
-    if cut is None or _NAMED_BELOW.search(source, cut.start()):
+    found = [place for place in map(source.find, _DEFINITIONS) if place >= 0]
+    if not found or _declares(source[min(found) :]):
         return parse_module(source, filename)
     try:
-        return parse_module(source[: cut.start()], filename)
+        return parse_module(source[: min(found) + 1], filename)
     except SyntaxError:  # the "def" stood inside a string, say
         return parse_module(source, filename)
+
+
+def _declares(rest: bytes) -> bool:
+    """Whether this text might set one of the names; plain searches first, since nearly all files fail them."""
+    if b"revision" not in rest and b"branch_labels" not in rest and b"depends_on" not in rest:
+        return False
+    return _NAMED_BELOW.search(rest) is not None
 
 
 def _message(module: ast.Module) -> str:

@@ -1,0 +1,363 @@
+"""How the revisions of one history hang together, and what is wrong with that. Pure: no files, no database.
+
+It answers as Alembic does where Alembic answers, and says by name what Alembic reports as a bare `KeyError`, only warns
+about (one id in two files), or does not see (a circle that hangs between a base and a head).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .revisions import Revision
+
+__all__ = ["Graph", "Problem"]
+
+_ILLEGAL = "@-+:"  # alembic.script.revision refuses these in an id
+_ID_LIMIT = 32  # alembic_version.version_num is VARCHAR(32)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a history.
+
+    `code` is stable and kebab-case, `message` one sentence with the files, `mend` what to do, `files` the paths,
+    `severity` "error" or "warning".
+    """
+
+    code: str
+    message: str
+    mend: str
+    files: tuple[str, ...] = ()
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.mend}"
+
+
+class Graph:
+    """The revisions of one history.
+
+    Args:
+        revisions: in the order in which Alembic would load them.
+        faults: what was found wrong while reading the files.
+    """
+
+    def __init__(self, revisions: Iterable[Revision], faults: Iterable[Problem] = ()) -> None:
+        self.revisions: tuple[Revision, ...] = tuple(revisions)
+        self.faults: tuple[Problem, ...] = tuple(faults)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Revision]:
+        """Id to revision; of files that share an id, the last (as Alembic has it)."""
+        return {each.id: each for each in self.revisions}
+
+    @cached_property
+    def by_label(self) -> Mapping[str, Revision]:
+        """Branch label to the revision that declares it."""
+        return {label: each for each in self.revisions for label in each.branch_labels}
+
+    @cached_property
+    def heads(self) -> tuple[str, ...]:
+        """Ids that no `down_revision` names: what `alembic heads` prints."""
+        parents = {parent for each in self.revisions for parent in each.down}
+        return tuple(id_ for id_ in self.by_id if id_ not in parents)
+
+    @cached_property
+    def effective_heads(self) -> tuple[str, ...]:
+        """Heads that no `depends_on` names either: the rows of the version table after `upgrade heads`."""
+        needed = {parent for each in self.revisions for parent in self.parents(each)}
+        return tuple(id_ for id_ in self.heads if id_ not in needed)
+
+    @cached_property
+    def bases(self) -> tuple[str, ...]:
+        """Ids of revisions without a parent."""
+        return tuple(id_ for id_, each in self.by_id.items() if not each.down)
+
+    def parents(self, revision: Revision) -> tuple[str, ...]:
+        """The ids that must be applied before: `down_revision`, then `depends_on` with labels resolved."""
+        needed = (self.by_label[each].id if each in self.by_label else each for each in revision.depends_on)
+        return tuple(dict.fromkeys((*revision.down, *needed)))
+
+    def ancestors(self, ids: Collection[str]) -> frozenset[str]:
+        """`ids` and everything that must be applied before them, as far as the files are here."""
+        found: set[str] = set()
+        waiting = [each for each in ids if each in self.by_id]
+        while waiting:
+            each = waiting.pop()
+            if each not in found:
+                found.add(each)
+                waiting += [parent for parent in self.parents(self.by_id[each]) if parent in self.by_id]
+        return frozenset(found)
+
+    def ordered(self) -> tuple[Revision, ...]:
+        """Parents before children, otherwise in file order; revisions in a circle are left out."""
+        children, waits = self._edges()
+        ready = [id_ for id_, count in waits.items() if not count]
+        done: list[Revision] = []
+        for id_ in ready:  # grows while it is walked
+            done.append(self.by_id[id_])
+            for child in children.get(id_, ()):
+                waits[child] -= 1
+                if not waits[child]:
+                    ready.append(child)
+        return tuple(done)
+
+    def _edges(self) -> tuple[dict[str, list[str]], dict[str, int]]:
+        children: dict[str, list[str]] = {}
+        waits = dict.fromkeys(self.by_id, 0)
+        for id_, revision in self.by_id.items():
+            for parent in self.parents(revision):
+                if parent in self.by_id:
+                    children.setdefault(parent, []).append(id_)
+                    waits[id_] += 1
+        return children, waits
+
+    def problems(self, heads: int | Collection[str] = 1, *, id_limit: int = _ID_LIMIT) -> list[Problem]:
+        """Everything wrong with the history; empty if it is sound.
+
+        Args:
+            heads: how many heads there should be, or which (ids or branch labels).
+            id_limit: the width of the version table's column, in characters.
+        """
+        found = [*self.faults]
+        found += [problem for each in self.revisions for problem in _own_problems(each, id_limit)]
+        found += self._duplicates()
+        found += self._labels()
+        found += self._unknown_parents()
+        found += self._circles()
+        unsure = any(each.code in _UNSETTLES_HEADS for each in found)
+        found += [problem for each in self.revisions if (problem := each.body_problem()) is not None]
+        if not self.revisions and not any(each.severity == "error" for each in self.faults):
+            found.append(_no_revisions())
+        elif not unsure:
+            found += self._unexpected_heads(heads)
+        return found
+
+    def _duplicates(self) -> list[Problem]:
+        files: dict[str, list[Revision]] = {}
+        for each in self.revisions:
+            files.setdefault(each.id, []).append(each)
+        return [
+            Problem(
+                "duplicate-id",
+                f"Revision id {id_!r} stands in {len(same)} files: {_and(each.name for each in same)}.",
+                f"Delete the copy, or give it an id of its own (`revision = ...` in {same[-1].name}); "
+                "Alembic only warns, and applies one of them.",
+                tuple(each.path for each in same),
+            )
+            for id_, same in files.items()
+            if len(same) > 1
+        ]
+
+    def _labels(self) -> list[Problem]:
+        owners: dict[str, Revision] = {}
+        found = []
+        for each in self.revisions:
+            for label in each.branch_labels:
+                other = owners.setdefault(label, self.by_id.get(label, each))
+                if other is not each or label == each.id:
+                    found.append(_label_clash(label, each, other))
+        return found
+
+    def _unknown_parents(self) -> list[Problem]:
+        if any(each.code in _HIDES_REVISIONS for each in self.faults):
+            return []  # what is missing may well be in the file that could not be read, and that is said already
+        found = []
+        for each in self.revisions:
+            found += [self._missing_parent(each, name) for name in each.down if name not in self.by_id]
+            found += [
+                self._missing_dependency(each, name)
+                for name in each.depends_on
+                if name not in self.by_id and name not in self.by_label
+            ]
+        return found
+
+    def _missing_parent(self, child: Revision, name: str) -> Problem:
+        return Problem(
+            "missing-parent",
+            f"{child.name} follows revision {name!r} (down_revision), which no file here has.",
+            self._hint(name, child, "down_revision"),
+            (child.path,),
+        )
+
+    def _missing_dependency(self, child: Revision, name: str) -> Problem:
+        return Problem(
+            "unknown-dependency",
+            f"{child.name} depends on {name!r} (depends_on), which is no revision or branch label here.",
+            self._hint(name, child, "depends_on"),
+            (child.path,),
+        )
+
+    def _hint(self, name: str, child: Revision, field: str) -> str:
+        plain = name.split("@")[0]
+        if not name:
+            return f"Write `{field} = None` in {child.name} if it has none; newer Alembic refuses an empty text."
+        if plain in self.by_label:
+            return f"{plain!r} is a branch label: name the revision, `{field} = {self.by_label[plain].id!r}`."
+        longer = [id_ for id_ in self.by_id if id_.startswith(name)]
+        if len(longer) == 1:
+            return f"Write the whole id, `{field} = {longer[0]!r}`: files must, only the command line may shorten it."
+        return (
+            f"Bring the missing file back (`git log --all -S {name!r}` finds it), or correct `{field}` in {child.name}."
+        )
+
+    def _circles(self) -> list[Problem]:
+        left = self.by_id.keys() - {each.id for each in self.ordered()}
+        found = []
+        while left:
+            circle = self._circle(left)
+            if not circle:
+                break
+            names = [self.by_id[each].name for each in circle]
+            chain = " -> ".join([*circle, circle[0]])
+            found.append(
+                Problem(
+                    "cycle",
+                    f"Revisions follow each other in a circle: {chain} (in {_and(names)}).",
+                    "Correct the `down_revision` (or `depends_on`) of one of them, so that one comes first.",
+                    tuple(self.by_id[each].path for each in circle),
+                )
+            )
+            left = left - set(circle)
+        return found
+
+    def _circle(self, among: Collection[str]) -> list[str]:
+        """One circle among these ids, parent first; walked upwards, since whatever follows a circle leads to it."""
+        for start in sorted(among):
+            path: dict[str, None] = {}
+            each: str | None = start
+            while each is not None and each not in path:
+                path[each] = None
+                each = next((up for up in self.parents(self.by_id[each]) if up in among), None)
+            if each is not None:
+                walked = list(path)
+                return walked[walked.index(each) :][::-1]
+        return []
+
+    def _unexpected_heads(self, heads: int | Collection[str]) -> list[Problem]:
+        if not isinstance(heads, int):
+            return self._other_heads(frozenset(heads))
+        if len(self.heads) == heads:
+            return []
+        mend = f"Expected by the registry: {heads}. Correct `heads` there, or find out which branch is missing."
+        if len(self.heads) > heads:
+            mend = (
+                f"Join them: `alembic merge -m 'merge heads' {' '.join(self.heads)}`; or, if they are meant to be "
+                f"separate, declare `heads: {len(self.heads)}` in the registry."
+            )
+        return [
+            Problem(
+                "unexpected-heads",
+                f"There are {len(self.heads)} heads where {heads} {'is' if heads == 1 else 'are'} expected: "
+                f"{self._named(self.heads)}{self._fork()}.",
+                mend,
+                tuple(self.by_id[each].path for each in self.heads),
+            )
+        ]
+
+    def _other_heads(self, wanted: frozenset[str]) -> list[Problem]:
+        reached = {label: self._head_of(label) for label in wanted}
+        expected = {each for ids in reached.values() for each in ids}
+        if expected == set(self.heads) and all(reached.values()):
+            return []
+        return [
+            Problem(
+                "unexpected-heads",
+                f"The heads are {self._named(self.heads) or 'none'}; the registry expects {_and(sorted(wanted))}.",
+                "Merge or rebase what is not expected, or correct `heads` in the registry.",
+                tuple(self.by_id[each].path for each in self.heads),
+            )
+        ]
+
+    def _head_of(self, name: str) -> list[str]:
+        """The heads that `name`, an id or a branch label, stands for."""
+        if name in self.by_id:
+            return [name] if name in self.heads else []
+        if name not in self.by_label:
+            return []
+        start = self.by_label[name].id
+        return [head for head in self.heads if start in self._line(head)]
+
+    def _line(self, head: str) -> set[str]:
+        """`head` and its ancestors by `down_revision` alone: the branch that a label names."""
+        found: set[str] = set()
+        waiting = [head]
+        while waiting:
+            each = waiting.pop()
+            if each in self.by_id and each not in found:
+                found.add(each)
+                waiting += self.by_id[each].down
+        return found
+
+    def _fork(self) -> str:
+        """Where two heads part, if they do: the commonest mistake is two files on one parent."""
+        downs = {self.by_id[each].down for each in self.heads}
+        if len(self.heads) > 1 and len(downs) == 1 and (both := next(iter(downs))):
+            return f", each following {_and(both)}"
+        return ""
+
+    def _named(self, ids: Sequence[str]) -> str:
+        return _and(f"{each} ({self.by_id[each].name})" for each in ids)
+
+
+# A file that could not be read may hold any revision: what depends on knowing them all is not judged then.
+_HIDES_REVISIONS = frozenset(
+    {"does-not-parse", "unreadable", "revision-not-literal", "revision-not-text", "not-a-revision"}
+)
+_UNSETTLES_HEADS = _HIDES_REVISIONS | {"missing-parent", "cycle"}
+
+
+def _own_problems(revision: Revision, limit: int) -> Iterable[Problem]:
+    id_ = revision.id
+    if len(id_) > limit:
+        yield Problem(
+            "id-too-long",
+            f"Revision id {id_!r} in {revision.name} has {len(id_)} characters; the version table holds {limit}.",
+            f"Shorten it to {limit} characters or less there, and in the `down_revision` of what follows it.",
+            (revision.path,),
+        )
+    bad = sorted(set(id_) & set(_ILLEGAL))
+    if bad or not id_:
+        what = f"has characters that Alembic refuses: {' '.join(bad)}" if bad else "is empty"
+        yield Problem(
+            "id-not-allowed",
+            f"Revision id {id_!r} in {revision.name} {what}.",
+            "Use letters, digits and `_`.",
+            (revision.path,),
+        )
+    for name, line in revision.computed:
+        yield Problem(
+            "computed",
+            f"{revision.name}, line {line}: `{name}` is computed, so that only running the file would tell it.",
+            f"Nothing to do, unless `{name}` matters to a check: then write it as plain text.",
+            (revision.path,),
+            severity="warning",
+        )
+
+
+def _label_clash(label: str, one: Revision, other: Revision) -> Problem:
+    if label in (one.id, other.id):
+        message = f"Branch label {label!r} in {one.name} is the revision id of {other.name}, too."
+    else:
+        message = f"Branch label {label!r} stands in two files: {other.name} and {one.name}."
+    return Problem(
+        "label-clash", message, f"Keep it in one place; in {one.name}, rename it.", tuple({other.path: 0, one.path: 0})
+    )
+
+
+def _no_revisions() -> Problem:
+    return Problem(
+        "no-revisions",
+        "There is no revision file yet.",
+        "`invoke regenerate` makes the first one.",
+        severity="warning",
+    )
+
+
+def _and(names: Iterable[str]) -> str:
+    listed = list(names)
+    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
