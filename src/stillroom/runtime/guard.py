@@ -4,9 +4,9 @@ An `env.py` with a URL of its own, a setting left over from yesterday, a `PGHOST
 elsewhere is refused before the first statement, and still known at the end if the service's code swallowed the refusal.
 
 Three nets, one behind the other: the connect functions of the drivers, deep enough that names imported earlier lead
-through them (`guard_drivers`); SQLAlchemy's own events, for other databases and drivers, and for connections that a pool
-had open before; Python's audit event for sockets. Subprocesses are out of reach; for them the `PG*` variables that choose
-a destination are gone.
+through them (`guard_drivers`); SQLAlchemy's own events, for other databases and drivers, and for connections that a
+pool had open before; Python's audit event for sockets. Subprocesses are out of reach; for them the `PG*` variables that
+choose a destination are gone.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def only(url: str, *, variable: str | None = None) -> Iterator[None]:
         variable: the environment variable that gives it to the service, for the message.
 
     Raises:
-        Violation: at the attempt, and again at the end if it was swallowed (its cause is then whatever else was raised).
+        Violation: at the attempt, and again at the end if it was swallowed, caused by whatever else was raised.
         faults.ProjectFault: `url-invalid`; `guard-cannot-watch` for a driver whose insides are unknown.
     """
     watch = _Watch(urls.address(url), urls.endpoints(url), variable, _ports_of_databases(url))
@@ -174,7 +174,7 @@ def _check(endpoints: Sequence[tuple[str, int]], database: str | None, through: 
     right = database is None or database == watch.expected.database
     for host, port in endpoints:
         if not right or not _allowed(watch, host, port):
-            _refuse(str(urls.Address(host, port, database or "?")), through)
+            _refuse(str(urls.Address(urls.normalised_host(host), port, database or "?")), through)
 
 
 def _allowed(watch: _Watch, host: str, port: int) -> bool:

@@ -160,6 +160,18 @@ def _take_psycopg(module: Any, check: Check) -> None:
 
         return init
 
+    def before_names(original: Callable[..., Any]) -> Callable[..., Any]:
+        def conninfo_attempts(parameters: Any, *arguments: Any, **options: Any) -> Any:
+            _check_conninfo(parameters, check, "psycopg")
+            return original(parameters, *arguments, **options)
+
+        return conninfo_attempts
+
+    # Where this psycopg resolves host names itself: a name that cannot be resolved is refused by name, too.
+    for place, name in (("connection", "conninfo_attempts"), ("connection_async", "conninfo_attempts_async")):
+        submodule = getattr(module, place, None)
+        if hasattr(submodule, name):
+            _replace(submodule, name, before_names)
     _replace(module.BaseConnection, "_connect_gen", before)
     _replace(module.BaseConnection, "__init__", after)
 
