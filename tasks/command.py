@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
-from invoke.tasks import Task, task
+from invoke.tasks import Task
 
 from stillroom import errors
 
@@ -179,7 +179,7 @@ def command(
             for key, (default, _) in _COMMON.items()
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        made: Task[Any] = task(
+        made: Task[Any] = Task(
             run,
             name=name,
             aliases=tuple(aliases),
