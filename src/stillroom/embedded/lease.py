@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stillroom import errors
+from stillroom.embedded import placement
 
 __all__ = ["Lease", "gate"]
 
@@ -54,8 +55,8 @@ def gate(home: Path) -> Iterator[None]:
 
 
 def _open(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        placement.make_folder(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError:
         raise errors.StillroomError(

@@ -8,6 +8,7 @@ and `data` in the home folder is a link to them; programs that cannot be reached
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from stillroom import errors
 from stillroom.embedded import account as accounts
 
-__all__ = ["data_folder", "elsewhere", "programs", "socket_folder"]
+__all__ = ["claim", "data_folder", "elsewhere", "make_folder", "programs", "socket_folder"]
 
 _LONGEST_SOCKET = 107 - len("/.s.PGSQL.65535")
 
@@ -65,7 +66,7 @@ def programs(bin_folder: Path, account: accounts.Account | None) -> Path:
         if libraries.is_dir():
             shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
         _open_for_reading(fresh)
-        _enter(copy.parent)
+        make_folder(copy.parent)
         try:
             fresh.rename(copy)
         except OSError:  # another command was first
@@ -87,11 +88,36 @@ def socket_folder(data: Path, account: accounts.Account | None) -> Path:
     raise errors.StillroomError(f"{short} is not a private folder of the server's user", f"remove {short}")
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and the parents it lacks, that the server's user may enter; those that exist stay as they are."""
+    missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            each.mkdir()
+            each.chmod(0o755)
+
+
+def claim(data: Path, home: Path) -> bool:
+    """Notes beside data that lie elsewhere whose they are; False if they are another home's, which still has them.
+
+    A folder that was copied has a copy of the link, and must not get the original's database with it.
+    """
+    if data.parent == home.resolve():
+        return True
+    note = data.parent / "home"
+    with contextlib.suppress(OSError):
+        owner = Path(note.read_text(encoding="utf-8", errors="surrogateescape"))
+        if owner != home and (owner / "data").resolve() == data and not owner.samefile(home):
+            return False
+    note.write_text(str(home), encoding="utf-8", errors="surrogateescape")
+    return True
+
+
 def _usable(folder: Path, account: accounts.Account | None, *, empty: bool = True) -> bool:
     """Makes the folder, mode 0700, for the server's user, and tells whether that user can work in it."""
     uid = os.geteuid() if account is None else account.uid
     try:
-        _enter(folder.parent)
+        make_folder(folder.parent)
         if empty and folder.exists():
             shutil.rmtree(folder)  # left by an initdb that was killed
         folder.mkdir(mode=0o700, exist_ok=not empty)
@@ -102,13 +128,6 @@ def _usable(folder: Path, account: accounts.Account | None, *, empty: bool = Tru
         return False
     private = stat.S_ISDIR(facts.st_mode) and facts.st_uid == uid and stat.S_IMODE(facts.st_mode) == 0o700
     return private and accounts.can_execute(folder, account)
-
-
-def _enter(folder: Path) -> None:
-    """Makes a folder of ours (not its parents) that other users may enter."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)
 
 
 def _open_for_reading(root: Path) -> None:

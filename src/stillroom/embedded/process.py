@@ -11,11 +11,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Postmaster", "alive", "members", "postmaster", "send", "wait_gone"]
+from stillroom import errors
+
+__all__ = ["Postmaster", "alive", "members", "postmaster", "send", "stop", "wait_until", "works_in"]
 
 _LINUX = sys.platform.startswith("linux")
 _POLL_S = 0.004
@@ -38,7 +40,7 @@ def postmaster(data: Path) -> Postmaster | None:
         pid = int(lines[0])
     except (OSError, ValueError, IndexError):
         return None
-    if not alive(pid) or not _works_in(pid, data):
+    if not alive(pid) or not works_in(pid, data):
         return None
     if len(lines) < 8:  # the file grows line by line while the server starts
         return Postmaster(pid, 0, "", "starting")
@@ -68,7 +70,7 @@ def members(data: Path) -> list[int]:
         return []
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _works_in(int(entry.name), data, unknown=False) and _is_postgres(int(entry.name)):
+        if entry.name.isdigit() and works_in(int(entry.name), data, unknown=False) and _is_postgres(int(entry.name)):
             found.append(int(entry.name))
     return found
 
@@ -79,17 +81,35 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def wait_gone(gone: Callable[[], bool], seconds: float) -> bool:
-    """Waits until `gone()` is true, at most `seconds`; whether it came true."""
+def wait_until(true: Callable[[], bool], seconds: float) -> bool:
+    """Waits until `true()`, at most `seconds`; whether it came true."""
     deadline = time.monotonic() + seconds
-    while not gone():
+    while not true():
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_S)
     return True
 
 
-def _works_in(pid: int, data: Path, *, unknown: bool = True) -> bool:
+def stop(data: Path, signals: Iterable[tuple[signal.Signals, float]]) -> bool:
+    """Sends each signal and waits so many seconds, until the server of `data` is gone; whether there was one.
+
+    Raises:
+        StillroomError: it is still there.
+    """
+    found = postmaster(data)
+    if found is None:
+        return False
+    pid = found.pid
+    for number, seconds in signals:
+        send(pid, number)
+        if wait_until(lambda: not alive(pid) or not works_in(pid, data), seconds):
+            return True
+    raise errors.StillroomError(f"the database server (pid {pid}) does not stop", f"kill -9 {pid}")
+
+
+def works_in(pid: int, data: Path, *, unknown: bool = True) -> bool:
+    """Whether the process works in `data`; `unknown` where the system does not tell."""
     if not _LINUX:
         return unknown
     try:

@@ -21,13 +21,14 @@ _KEEP = "keep"
 
 
 class Embedded:
-    """A server that runs, for as long as the `running` that gave it."""
+    """A server that runs, for as long as the `running` that gave it; if it is killed, asking for it starts it again."""
 
     def __init__(self, server: cluster.Cluster) -> None:
         self._server = server
 
     def url(self, database: str, driver: str = "postgresql+asyncpg") -> str:
         """The URL of `database`, with the password, for SQLAlchemy (`driver` is the part before `://`)."""
+        _awake(self._server)
         return self._server.url(database, driver)
 
     def ensure(self, names: Iterable[str]) -> list[str]:
@@ -44,6 +45,7 @@ class Embedded:
 
     def environment(self) -> dict[str, str]:
         """The PG* variables for `psql` and `pg_dump` (PGPASSFILE names a file; no password is in them)."""
+        _awake(self._server)
         return self._server.environment()
 
     @property
@@ -68,6 +70,26 @@ class Status:
     data: Path
     log: Path
 
+    def to_dict(self) -> dict[str, object]:
+        """As JSON takes it."""
+        return {
+            "running": self.running,
+            "kept": self.kept,
+            "pid": self.pid,
+            "port": self.port,
+            "data": str(self.data),
+            "log": str(self.log),
+        }
+
+    def lines(self) -> list[str]:
+        """As people read it."""
+        if self.running:
+            until = "until `invoke database --stop`" if self.kept else "until the last command that uses it is done"
+            state = f"running on 127.0.0.1:{self.port} (pid {self.pid}), {until}"
+        else:
+            state = "not running; commands start it when they need it"
+        return [f"embedded database: {state}", f"data: {self.data}", f"log:  {self.log}"]
+
 
 @contextmanager
 def running(
@@ -89,9 +111,7 @@ def running(
     server = _cluster(state, bin_folder, extra)
     share = lease.Lease(server.home)
     try:
-        if server.running() is None:
-            with lease.gate(server.home):
-                server.start()
+        _awake(server)
         yield Embedded(server)
     finally:
         share.release(lambda: _stop_unless_kept(server))
@@ -133,6 +153,12 @@ def _home(state: Path) -> Path:
 
 def _cluster(state: Path, bin_folder: Path | None, extra: Mapping[str, str] | None) -> cluster.Cluster:
     return cluster.Cluster(bin_folder or binaries.wheel(), _home(state), extra=extra)
+
+
+def _awake(server: cluster.Cluster) -> None:
+    if server.running() is None:
+        with lease.gate(server.home):
+            server.start()
 
 
 def _stop_unless_kept(server: cluster.Cluster) -> None:
