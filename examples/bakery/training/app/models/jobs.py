@@ -15,14 +15,13 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
-    Interval,
     SmallInteger,
     Text,
     Uuid,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, Identified
@@ -51,7 +50,7 @@ class TrainingJob(Identified, Base):
     # A job that was run again points at the run before it.
     retry_of_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("training_jobs.id", ondelete="SET NULL"))
     queued_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    took: Mapped[timedelta | None] = mapped_column(Interval(second_precision=0))
+    took: Mapped[timedelta | None] = mapped_column(INTERVAL(precision=0))
 
     events: Mapped[list[JobEvent]] = relationship(back_populates="job", order_by="JobEvent.id")
 
