@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from stillroom.registry import checks, model, positions, resolve, validate
 from stillroom.registry.mistakes import Mistake, WrongRegistry, dotted
 
 __all__ = ["fleet"]
+
+_UNQUOTED = re.compile(r"[:\[,-]\s*\{\s*(name|NAME)\s*\}")
 
 
 def fleet(content: bytes, file: Path, *, called: str) -> model.Fleet:
@@ -57,7 +60,16 @@ def _read(content: bytes, called: str) -> positions.Document:
     try:
         return positions.read(text)
     except positions.SyntaxMistake as error:
-        raise WrongRegistry(called, [Mistake(*error.place, "", f"not YAML: {error.problem}")]) from error
+        problem = f"not YAML: {error.problem}{_hint(text, error.place)}"
+        raise WrongRegistry(called, [Mistake(*error.place, "", problem)]) from error
+
+
+def _hint(text: str, place: positions.Place) -> str:
+    """What is probably the matter in the line where the syntax is wrong, or nothing."""
+    line = text.splitlines()[place[0] - 1 : place[0]]
+    if line and _UNQUOTED.search(line[0]):
+        return '; a text that begins with a brace has to be in quotes: "{name}-service"'
+    return ""
 
 
 def _duplicates(document: positions.Document) -> list[Mistake]:

@@ -18,7 +18,6 @@ __all__ = ["Checks"]
 
 DataPath = tuple[str | int, ...]
 
-_NAMED_AFTER = ("namespace", "container", "workload")  # a wrong service's name makes these wrong, too
 _DESTINATIONS = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE", "PGSERVICEFILE")
 
 
@@ -113,8 +112,8 @@ class Checks:
 
     def _format(self, draft: resolve.Draft, field: str, check: Callable[[str], str | None]) -> None:
         value = draft.values[field]
-        if value is None or (draft.name in self._misnamed and field in _NAMED_AFTER and len(draft.origins[field]) < 3):
-            return
+        if value is None or (draft.name in self._misnamed and len(draft.origins[field]) < 3):
+            return  # not said, or made from a name that is refused already
         texts: Iterable[str] = (value,) if isinstance(value, str) else value
         for text in texts:
             problem = check(text)

@@ -68,7 +68,9 @@ def environment_name(text: str) -> str | None:
     """A word that can be typed after `--environment` and stored as a setting of a database."""
     if _ENVIRONMENT.fullmatch(text) and len(text) <= _LONGEST_LABEL:
         return None
-    return f"not an environment's name: letters, digits, '-', '_' and '.' are allowed, at most {_LONGEST_LABEL}"
+    return (
+        f"not an environment's name: letters, digits, '-', '_' and '.' are allowed, at most {_LONGEST_LABEL} characters"
+    )
 
 
 def variable(text: str) -> str | None:

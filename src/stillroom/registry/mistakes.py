@@ -84,7 +84,7 @@ def listed(words: Iterable[str], *, most: int = 30) -> str:
 def shown(value: str) -> str:
     """A value in quotes for a message, unless it is long or looks like a secret."""
     if holds_secret(value):
-        return "a value with a secret"
+        return "(not shown, it looks like a secret)"
     return f"'{value}'" if len(value) <= _LONGEST_SHOWN else f"'{value[:_LONGEST_SHOWN]}…'"
 
 

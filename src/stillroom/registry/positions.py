@@ -21,7 +21,6 @@ Place = tuple[int, int]
 
 DataPath = tuple[str | int, ...]
 
-_MAX_VALUES = 1_000_000  # aliases of aliases ("billion laughs") end here and not in the machine's memory
 _TAG = "tag:yaml.org,2002:"
 _TAGS = {_TAG + kind for kind in ("map", "seq", "str", "null", "bool", "int", "float")}
 _ParserBase: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -41,7 +40,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-class SyntaxMistake(Exception):  # noqa: N818 - the registry's word
+class SyntaxMistake(Exception):
     """The text is not YAML; `place` says where, `problem` what."""
 
     def __init__(self, problem: str, place: Place) -> None:
@@ -70,8 +69,8 @@ class Document:
 
     def __init__(self, root: yaml.Node | None) -> None:
         self._root = root
-        self._built: dict[int, Any] = {}
-        self._values = 0
+        self._built: dict[int, Any] = {}  # by id of the node, so that what aliases share is built once
+        self._keys: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
         self.duplicates: list[Duplicate] = []
         self.data: Any = None if root is None else self._build(root, (), frozenset())
 
@@ -90,7 +89,7 @@ class Document:
         return str(nodes[-1][1].value)
 
     def scalars(self) -> Iterator[tuple[DataPath, str]]:
-        """Every scalar value of the document with its path, as written; what aliases repeat is given once."""
+        """Every scalar value with its path, as written, in order of the file; what aliases repeat is given once."""
         seen: set[int] = set()
         waiting: list[tuple[DataPath, yaml.Node]] = [] if self._root is None else [((), self._root)]
         while waiting:
@@ -101,18 +100,27 @@ class Document:
             if isinstance(node, yaml.ScalarNode):
                 yield path, str(node.value)
             elif isinstance(node, yaml.SequenceNode):
-                waiting.extend(((*path, index), item) for index, item in enumerate(node.value))
+                waiting.extend(((*path, index), item) for index, item in reversed(list(enumerate(node.value))))
             elif isinstance(node, yaml.MappingNode):
-                waiting.extend(((*path, str(key.value)), value) for key, value in node.value)
+                waiting.extend(((*path, str(key.value)), value) for key, value in reversed(node.value))
 
     def _walk(self, path: DataPath) -> Iterator[tuple[yaml.Node | None, yaml.Node]]:
         node = self._root
         for part in path:
-            step = _step(node, part)
+            step = self._step(node, part)
             if step is None:
                 return
             yield step
             node = step[1]
+
+    def _step(self, node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            return None, node.value[part]
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        if id(node) not in self._keys:  # reversed, since the first of two equal keys counts
+            self._keys[id(node)] = {str(key.value): (key, value) for key, value in reversed(node.value)}
+        return self._keys[id(node)].get(str(part))
 
     def _build(self, node: yaml.Node, path: DataPath, parents: frozenset[int]) -> Any:
         if id(node) in parents:
@@ -121,9 +129,6 @@ class Document:
             return self._built[id(node)]
         if node.tag not in _TAGS:
             raise SyntaxMistake(f"the tag {node.tag.replace(_TAG, '!!')} has no meaning here", _place(node))
-        self._values += 1
-        if self._values > _MAX_VALUES:
-            raise SyntaxMistake(f"more than {_MAX_VALUES} values", _place(node))
         inner = parents | {id(node)} if not isinstance(node, yaml.ScalarNode) else parents
         if isinstance(node, yaml.MappingNode):
             value: Any = self._mapping(node, path, inner)
@@ -166,16 +171,6 @@ def read(text: str) -> Document:
         raise SyntaxMistake("nested too deeply", (1, 1)) from error
     finally:
         loader.dispose()
-
-
-def _step(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value_node in node.value:
-            if key_node.value == part:
-                return key_node, value_node
-    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return None, node.value[part]
-    return None
 
 
 def _place(node: yaml.Node) -> Place:

@@ -144,7 +144,7 @@ def absolute(text: str, root: Path) -> Path:
 
     Symbolic links stay: the interpreter of a virtual environment is one.
     """
-    return Path(os.path.normpath(root / Path(text).expanduser()))
+    return Path(os.path.normpath(os.path.join(root, os.path.expanduser(text))))  # noqa: PTH111, PTH118 - 5 times as fast
 
 
 def at(data: Any, path: DataPath) -> Any:

@@ -1,7 +1,8 @@
 """The shape of services.yaml: which keys there are, of what type, with what default and why.
 
 Only the shape: whether names exist, agree and would be accepted by Kubernetes is `checks`' business. The JSON Schema
-that editors use is generated from these models, so descriptions are written for the person who types the file.
+that editors use is generated from these models (`json_schema` reads the text under each field), so descriptions are
+written for the person who types the file.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class _Shape(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ServiceShape(_Shape):
@@ -141,6 +142,12 @@ Services = Annotated[
 
 class EnvironmentShape(_Shape):
     """What can be said about every environment, whatever its target."""
+
+    target: str
+    """Where the services' Python runs: `local`, `kubernetes` or `ssh`."""
+
+    database: str = "environment"
+    """Which server the databases are on: `embedded`, or `environment` (the URL variables name it)."""
 
     protected: bool = False
     """True: commands that destroy data refuse unless they are told twice. Default false."""

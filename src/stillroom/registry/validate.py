@@ -12,7 +12,7 @@ from typing import Any
 
 import pydantic
 
-from stillroom.registry import formats, positions, shape
+from stillroom.registry import formats, placeholders, positions, shape
 from stillroom.registry.mistakes import Mistake, dotted, guess, listed, shown, similar
 
 __all__ = ["Checked", "check_shape"]
@@ -194,6 +194,8 @@ def _text_expected(document: positions.Document, path: Path, found: Mapping[str,
         written = document.text(path)
         what = "a truth value" if isinstance(value, bool) else "a number"
         return f'a text is expected, and YAML reads {written} as {what}: put it in quotes, "{written}"'
+    if isinstance(value, dict) and list(value.values()) == [None] and next(iter(value)) in placeholders.NAMES:
+        return f'a text that begins with a brace has to be in quotes: "{{{next(iter(value))}}}"'
     return f"a text is expected, found {_kind(value)}"
 
 
