@@ -7,35 +7,24 @@ about (one id in two files), or does not see (a circle that hangs between a base
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from . import revision_problems
+from .revision_problems import Problem
 
 if TYPE_CHECKING:
     from .revisions import Revision
 
-__all__ = ["Graph", "Problem"]
+__all__ = ["Graph"]
 
-_ILLEGAL = "@-+:"  # alembic.script.revision refuses these in an id
 _ID_LIMIT = 32  # alembic_version.version_num is VARCHAR(32)
 
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with a history.
-
-    `code` is stable and kebab-case, `message` one sentence with the files, `mend` what to do, `files` the paths,
-    `severity` "error" or "warning".
-    """
-
-    code: str
-    message: str
-    mend: str
-    files: tuple[str, ...] = ()
-    severity: str = "error"
-
-    def __str__(self) -> str:
-        return f"{self.message} {self.mend}"
+# A file that could not be read may hold any revision: what depends on knowing them all is not judged then.
+_HIDES_REVISIONS = frozenset(
+    {"does-not-parse", "unreadable", "revision-not-literal", "revision-not-text", "not-a-revision"}
+)
+_UNSETTLES_HEADS = _HIDES_REVISIONS | {"missing-parent", "cycle"}
 
 
 class Graph:
@@ -124,7 +113,7 @@ class Graph:
             id_limit: the width of the version table's column, in characters.
         """
         found = [*self.faults]
-        found += [problem for each in self.revisions for problem in _own_problems(each, id_limit)]
+        found += [problem for each in self.revisions for problem in revision_problems.own_problems(each, id_limit)]
         found += self._duplicates()
         found += self._labels()
         found += self._unknown_parents()
@@ -132,7 +121,7 @@ class Graph:
         unsure = any(each.code in _UNSETTLES_HEADS for each in found)
         found += [problem for each in self.revisions if (problem := each.body_problem()) is not None]
         if not self.revisions and not any(each.severity == "error" for each in self.faults):
-            found.append(_no_revisions())
+            found.append(revision_problems.no_revisions())
         elif not unsure:
             found += self._unexpected_heads(heads)
         return found
@@ -144,7 +133,7 @@ class Graph:
         return [
             Problem(
                 "duplicate-id",
-                f"Revision id {id_!r} stands in {len(same)} files: {_and(each.name for each in same)}.",
+                f"Revision id {id_!r} stands in {len(same)} files: {revision_problems.listed(each.name for each in same)}.",
                 f"Delete the copy, or give it an id of its own (`revision = ...` in {same[-1].name}); "
                 "Alembic only warns, and applies one of them.",
                 tuple(each.path for each in same),
@@ -160,7 +149,7 @@ class Graph:
             for label in each.branch_labels:
                 other = owners.setdefault(label, self.by_id.get(label, each))
                 if other is not each or label == each.id:
-                    found.append(_label_clash(label, each, other))
+                    found.append(revision_problems.label_clash(label, each, other))
         return found
 
     def _unknown_parents(self) -> list[Problem]:
@@ -217,7 +206,7 @@ class Graph:
             found.append(
                 Problem(
                     "cycle",
-                    f"Revisions follow each other in a circle: {chain} (in {_and(names)}).",
+                    f"Revisions follow each other in a circle: {chain} (in {revision_problems.listed(names)}).",
                     "Correct the `down_revision` (or `depends_on`) of one of them, so that one comes first.",
                     tuple(self.by_id[each].path for each in circle),
                 )
@@ -264,10 +253,11 @@ class Graph:
         expected = {each for ids in reached.values() for each in ids}
         if expected == set(self.heads) and all(reached.values()):
             return []
+        expects = revision_problems.listed(sorted(wanted))
         return [
             Problem(
                 "unexpected-heads",
-                f"The heads are {self._named(self.heads) or 'none'}; the registry expects {_and(sorted(wanted))}.",
+                f"The heads are {self._named(self.heads) or 'none'}; the registry expects {expects}.",
                 "Merge or rebase what is not expected, or correct `heads` in the registry.",
                 tuple(self.by_id[each].path for each in self.heads),
             )
@@ -297,67 +287,8 @@ class Graph:
         """Where two heads part, if they do: the commonest mistake is two files on one parent."""
         downs = {self.by_id[each].down for each in self.heads}
         if len(self.heads) > 1 and len(downs) == 1 and (both := next(iter(downs))):
-            return f", each following {_and(both)}"
+            return f", each following {revision_problems.listed(both)}"
         return ""
 
     def _named(self, ids: Sequence[str]) -> str:
-        return _and(f"{each} ({self.by_id[each].name})" for each in ids)
-
-
-# A file that could not be read may hold any revision: what depends on knowing them all is not judged then.
-_HIDES_REVISIONS = frozenset(
-    {"does-not-parse", "unreadable", "revision-not-literal", "revision-not-text", "not-a-revision"}
-)
-_UNSETTLES_HEADS = _HIDES_REVISIONS | {"missing-parent", "cycle"}
-
-
-def _own_problems(revision: Revision, limit: int) -> Iterable[Problem]:
-    id_ = revision.id
-    if len(id_) > limit:
-        yield Problem(
-            "id-too-long",
-            f"Revision id {id_!r} in {revision.name} has {len(id_)} characters; the version table holds {limit}.",
-            f"Shorten it to {limit} characters or less there, and in the `down_revision` of what follows it.",
-            (revision.path,),
-        )
-    bad = sorted(set(id_) & set(_ILLEGAL))
-    if bad or not id_:
-        what = f"has characters that Alembic refuses: {' '.join(bad)}" if bad else "is empty"
-        yield Problem(
-            "id-not-allowed",
-            f"Revision id {id_!r} in {revision.name} {what}.",
-            "Use letters, digits and `_`.",
-            (revision.path,),
-        )
-    for name, line in revision.computed:
-        yield Problem(
-            "computed",
-            f"{revision.name}, line {line}: `{name}` is computed, so that only running the file would tell it.",
-            f"Nothing to do, unless `{name}` matters to a check: then write it as plain text.",
-            (revision.path,),
-            severity="warning",
-        )
-
-
-def _label_clash(label: str, one: Revision, other: Revision) -> Problem:
-    if label in (one.id, other.id):
-        message = f"Branch label {label!r} in {one.name} is the revision id of {other.name}, too."
-    else:
-        message = f"Branch label {label!r} stands in two files: {other.name} and {one.name}."
-    return Problem(
-        "label-clash", message, f"Keep it in one place; in {one.name}, rename it.", tuple({other.path: 0, one.path: 0})
-    )
-
-
-def _no_revisions() -> Problem:
-    return Problem(
-        "no-revisions",
-        "There is no revision file yet.",
-        "`invoke regenerate` makes the first one.",
-        severity="warning",
-    )
-
-
-def _and(names: Iterable[str]) -> str:
-    listed = list(names)
-    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
+        return revision_problems.listed(f"{each} ({self.by_id[each].name})" for each in ids)

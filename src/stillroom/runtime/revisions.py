@@ -18,7 +18,8 @@ from functools import cached_property
 from pathlib import Path, PurePath
 
 from . import faults, revision_body, revision_head
-from .revision_graph import Graph, Problem
+from .revision_graph import Graph
+from .revision_problems import Problem
 
 __all__ = ["Graph", "Problem", "Revision", "data_statements", "is_revision_name", "parse", "read"]
 

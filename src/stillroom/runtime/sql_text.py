@@ -80,7 +80,7 @@ def _statements(sql: str) -> list[tuple[str, list[str], int]]:
         else:
             if not "".join(words).strip():
                 start = sql.count("\n", 0, position)
-            words.append("''" if match["quoted"] and match[0][0] == "'" else match[0])
+            words.append("'…'" if match["quoted"] and match[0][0] == "'" else match[0])
         position = match.end()
     _close(statements, words, bodies, start)
     return statements
