@@ -1,0 +1,192 @@
+"""What is there to decide on: a service's revisions in the code, and what its database says. Changes nothing.
+
+The code is read from source: neither `env.py` nor a revision file runs, unless only running `env.py` tells which table
+notes the revisions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import connection, environment, facts, faults, locations, project, revision_graph, revisions, sqltext, state
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+__all__ = ["Code", "code", "database", "expect_heads", "owned_schemas", "version_table"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """A service's migrations as its files have them.
+
+    Attributes:
+        where: folders, as the ini file says.
+        graph: the revisions, sound enough to decide on.
+    """
+
+    where: locations.Locations
+    graph: revision_graph.Graph
+
+    def describe(self, revision: str) -> dict[str, str]:
+        """A revision for people and machines: its id, message and file (within its folder)."""
+        known = self.graph.by_id.get(revision)
+        if known is None:
+            return {"revision": revision, "message": "", "file": ""}
+        return {"revision": revision, "message": known.message, "file": known.name}
+
+
+def code(service: facts.ServiceFacts) -> Code:
+    """Reads a service's revisions from source.
+
+    Raises:
+        faults.ProjectFault: if there is no configuration; or the first thing that leaves open what the heads are, with
+            the code of that problem (`does-not-parse`, `missing-parent`, `duplicate-id`, `cycle`, …).
+    """
+    where = locations.locations(service.config, cwd=Path(service.path))
+    graph = revisions.read(where.version_locations, recursive=where.recursive)
+    if _unsettled(graph):
+        found = [each for each in graph.problems(len(graph.heads)) if each.severity == "error"]
+        if found:
+            raise faults.ProjectFault(
+                found[0].code,
+                f"{service.name}: {found[0].message}",
+                found[0].mend,
+                detail="\n".join(str(each) for each in found[1:]),
+            )
+    return Code(where, graph)
+
+
+def _unsettled(graph: revision_graph.Graph) -> bool:
+    """Whether something is wrong that decides about heads; the bodies of revisions, which cost most, are not looked at."""
+    return (
+        any(each.severity == "error" for each in graph.faults)
+        or len(graph.by_id) != len(graph.revisions)
+        or len(graph.ordered()) != len(graph.by_id)
+        or any(parent not in graph.by_id for each in graph.revisions for parent in graph.parents(each))
+    )
+
+
+def expect_heads(service: facts.ServiceFacts, graph: revision_graph.Graph) -> None:
+    """Holds the number of heads against the registry.
+
+    Raises:
+        faults.ProjectFault: `unexpected-heads`, with both files: two heads merge cleanly in git and break at deploy.
+    """
+    if not graph.revisions or len(graph.heads) == service.heads:
+        return
+    for each in graph.problems(service.heads):
+        if each.code == "unexpected-heads":
+            raise faults.ProjectFault(each.code, f"{service.name}: {each.message}", each.mend)
+
+
+def version_table(service: facts.ServiceFacts, where: locations.Locations) -> project.VersionTable:
+    """Where the service notes its revisions: as declared, else as `env.py` says in constants, else by running it.
+
+    Raises:
+        faults.Fault: if `env.py` is missing or does not parse; what it raises where it has to be run.
+    """
+    name, schema = service.version_table, service.version_table_schema
+    if name is not None and schema is not None:
+        return project.VersionTable(name, schema)
+    found = locations.version_table_in_env(_env_source(service, where))
+    said = project.VersionTable(found.table, found.schema) if found.known else _asked_env(service)
+    return project.VersionTable(name or said.name, schema or said.schema)
+
+
+def _env_source(service: facts.ServiceFacts, where: locations.Locations) -> bytes:
+    file = where.script_location / "env.py"
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise faults.ProjectFault(
+            "env-missing",
+            f"{service.name}: {file} can't be read: {error.strerror}",
+            "correct script_location in the ini file, or config: in services.yaml",
+        ) from error
+
+
+def _asked_env(service: facts.ServiceFacts) -> project.VersionTable:
+    """Runs `env.py` against the service's database, as `alembic current` does: nothing is migrated or made."""
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.runtime.migration import MigrationContext
+
+    from . import blame, guard
+
+    seen: list[project.VersionTable] = []
+
+    def look(revision: object, context: MigrationContext) -> list[object]:
+        seen.append(project.version_table(context))
+        return []
+
+    url = environment.service_url(service)
+    connection.run(url, lambda conn: conn.exec_driver_sql("SELECT 1") and None)  # says clearly if nobody answers
+    of = project.Project(service)
+    config = of.config()
+    script = of.script(config)
+    with (
+        guard.only(url, variable=service.url_variable),
+        blame.blamed(service.name, "asking env.py for its version table"),
+        EnvironmentContext(config, script, fn=look, dont_mutate=True),
+    ):
+        script.run_env()
+    if not seen:
+        raise faults.ProjectFault(
+            "env-did-nothing",
+            f"{service.name}: its env.py ended well without configuring a migration ({script.env_py_location})",
+            "declare version_table: (and version_table_schema:) in services.yaml; and env.py must reach "
+            "context.run_migrations() before it returns",
+        )
+    return seen[0]
+
+
+def owned_schemas(service: facts.ServiceFacts) -> tuple[str, ...] | None:
+    """The schemas to look at; None: all that are not the server's own.
+
+    A service that shares its database and declares no schemas means `public`, as the registry has it.
+    """
+    if service.schemas is not None:
+        return service.schemas
+    return ("public",) if service.neighbours else None
+
+
+_TABLES = """
+SELECT to_regclass({table}) IS NOT NULL,
+       (SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+          AND c.oid IS DISTINCT FROM to_regclass({table})
+          AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND {schemas}
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
+                          AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'))
+"""
+
+
+def database(
+    url: str, table: project.VersionTable, schemas: Collection[str] | None, *, application_name: str = "stillroom"
+) -> state.Observed:
+    """What a database says, by one connection and at most two statements.
+
+    Args:
+        url: of the service's database.
+        table: where revisions are noted; read if it is there, never made.
+        schemas: whose tables are counted; None: all but the server's own.
+
+    Raises:
+        faults.DatabaseFault: if it can't be reached, or refuses.
+    """
+    listed = ", ".join(sqltext.literal(each) for each in schemas or ())
+    statement = _TABLES.format(
+        table=sqltext.literal(table.quoted), schemas="true" if schemas is None else f"n.nspname IN ({listed})"
+    )
+
+    def ask(conn: Connection) -> state.Observed:
+        exists, tables = conn.exec_driver_sql(statement).one()
+        if not exists:
+            return state.Observed(None, tables)
+        rows = conn.exec_driver_sql(f"SELECT version_num FROM {table.quoted}")
+        return state.Observed(frozenset(row[0] for row in rows), tables)
+
+    return connection.run(url, ask, application_name=application_name)

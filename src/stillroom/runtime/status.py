@@ -1,0 +1,76 @@
+"""The operation behind `status`: what the code has, what the database says, and the state that follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import environment, facts, faults, observe, project, state, urls
+
+if TYPE_CHECKING:
+    from . import protocol, worker
+
+__all__ = ["sentence", "status"]
+
+# Faults of the machine that the service runs on; every other one that the database gives says that it can't be asked.
+_NOT_THE_DATABASE = frozenset({"driver-missing", "greenlet-missing"})
+
+
+def status(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Compares a service's revisions with its database; changes nothing, and takes one connection.
+
+    Returns:
+        `state`, `revision` and `head` (lists, sorted), `tables` (None if the database was not to be asked), `pending`
+        and `unknown` revisions, `message` and `mend` (may be empty), `address` (`host:port/database`).
+
+    Raises:
+        faults.Fault: if the code can't be read; a database that does not answer is a state.
+    """
+    service = facts.ServiceFacts.from_dict(request.service)
+    project.enter(service)
+    code = observe.code(service)
+    url = environment.service_url(service)
+    unreachable: faults.DatabaseFault | None = None
+    observed: state.Observed | None = None
+    try:
+        table = observe.version_table(service, code.where)
+        observed = observe.database(
+            url, table, observe.owned_schemas(service), application_name=f"stillroom status {service.name}"[:63]
+        )
+    except faults.DatabaseFault as fault:
+        if fault.code in _NOT_THE_DATABASE:
+            raise
+        unreachable = fault
+    standing = state.decide(code.graph, observed)
+    return {
+        "state": standing.state,
+        "revision": list(standing.applied),
+        "head": list(standing.heads),
+        "tables": observed.tables if observed is not None else None,
+        "pending": [code.describe(each) for each in standing.pending] if observed is not None else [],
+        "unknown": list(standing.unknown),
+        "message": unreachable.message if unreachable is not None else sentence(standing),
+        "mend": unreachable.mend if unreachable is not None else "",
+        "address": str(urls.address(url)),
+    }
+
+
+def sentence(standing: state.Standing) -> str:
+    """What a state means here, in one sentence; empty where the state says it all."""
+    unknown, known = ", ".join(standing.unknown), len(standing.pending)
+    if standing.state == state.BEHIND:
+        return f"{_revisions(known)} pending: {', '.join(standing.pending)}"
+    if standing.state == state.AHEAD:
+        return f"the code does not have {unknown}: a newer release was here, or the history was replaced"
+    if standing.state == state.DIVERGED and standing.overlapping:
+        return f"the version table names {', '.join(standing.overlapping)} beside a revision that contains it"
+    if standing.state == state.DIVERGED:
+        return f"the code does not have {unknown}, and {_revisions(known)} of it pending"
+    if standing.state == state.UNVERSIONED:
+        return "there are tables, but no revision is noted"
+    if standing.state == state.NO_MIGRATIONS and standing.applied:
+        return f"the code has no revision, but the database is at {', '.join(standing.applied)}"
+    return ""
+
+
+def _revisions(count: int) -> str:
+    return "1 revision is" if count == 1 else f"{count} revisions are"
