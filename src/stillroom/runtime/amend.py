@@ -143,7 +143,8 @@ def _free_cycles(upgrade: list[MigrateOperation], downgrade: list[MigrateOperati
         own = sqltext.full_name(each.schema, each.table_name)
         created.add(own)
         keys = [item for item in each.columns if isinstance(item, ForeignKeyConstraint)]
-        for key in keys:
+        # They come out of a set: sorted, so that two runs write the same file.
+        for key in sorted(keys, key=lambda item: (item.column_keys, item.referred_table.fullname)):
             target = key.referred_table.fullname
             if not key.use_alter and (target in created or target not in later):
                 continue

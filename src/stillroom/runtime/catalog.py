@@ -22,7 +22,7 @@ import sqlalchemy.engine
 
 from . import faults
 
-__all__ = ["RIGHTS_KINDS", "Difference", "Item", "Snapshot", "compare", "snapshot"]
+__all__ = ["RIGHTS_KINDS", "Difference", "Item", "Snapshot", "compare", "key", "snapshot"]
 
 RIGHTS_KINDS = frozenset({"owner", "acl", "default_acl"})
 """Kinds that say who may do what, as against what there is."""
@@ -87,7 +87,7 @@ class Snapshot(Mapping[tuple[str, str], str]):
         tables: Collection[str] | None = None,
         without_tables: Collection[str] = (),
     ) -> Snapshot:
-        """A part of the snapshot.
+        """A part of the snapshot. Names are compared by what they mean: `public.user` is `public."user"`.
 
         Args:
             schemas: only what is in these schemas; things that are in no schema (extensions, publications, casts) go.
@@ -97,13 +97,17 @@ class Snapshot(Mapping[tuple[str, str], str]):
             without_tables: all but these tables or views and what belongs to them.
         """
 
+        in_schemas, in_tables, not_in_tables = (
+            None if names is None else {key(name) for name in names} for names in (schemas, tables, without_tables)
+        )
+
         def wanted(item: Item) -> bool:
             return (
-                (schemas is None or item.schema in schemas)
-                and (kinds is None or item.kind in kinds)
+                (kinds is None or item.kind in kinds)
                 and item.kind not in without_kinds
-                and (tables is None or item.relation in tables)
-                and (not item.relation or item.relation not in without_tables)
+                and (in_schemas is None or key(item.schema) in in_schemas)
+                and (in_tables is None or key(item.relation) in in_tables)
+                and (not not_in_tables or key(item.relation) not in not_in_tables)
             )
 
         return Snapshot(item for item in self.all if wanted(item))
@@ -179,6 +183,16 @@ def compare(before: Snapshot, after: Snapshot) -> Difference:
     )
 
 
+@functools.lru_cache(maxsize=65536)
+def key(name: str) -> tuple[str, ...]:
+    """What a name means, however it is quoted: `public."user"` and `public.user` -> ("public", "user").
+
+    Capitals count: a part without quotes is taken as it is, not folded.
+    """
+    return tuple(part[1:-1].replace('""', '"') if part.startswith('"') else part for part in _NAME_PART.findall(name))
+
+
+_NAME_PART = re.compile(r'"(?:[^"]|"")*"|[^."]+')
 _MARK = re.compile(r"--@ (<)?(\d+)(?:-(\d+))?$")
 
 

@@ -21,8 +21,10 @@ WITH setting AS MATERIALIZED (
                  ('quote_all_identifiers', 'off')) AS wanted (name, value)
     WHERE current_setting(wanted.name) <> wanted.value
 ),
+-- What an extension brought, and functions and casts that came with a range type.
 member AS MATERIALIZED (
-    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+    SELECT classid, objid FROM pg_depend
+    WHERE deptype = 'e' OR deptype = 'i' AND classid IN ('pg_proc'::regclass, 'pg_cast'::regclass)
 ),
 ns AS MATERIALIZED (
     SELECT n.oid, quote_ident(n.nspname) AS name, n.nspowner AS owner, n.nspacl AS acl

@@ -17,7 +17,7 @@ from typing import Any
 __all__ = ["DatabaseFault", "Fault", "JudgedFault", "ProjectFault", "RefusedFault", "WrongRequest", "from_dict"]
 
 
-class Fault(Exception):  # noqa: N818 - a fault is the field's word, and subclasses say which
+class Fault(Exception):
     """Something that a person has to know and can mend.
 
     Args:

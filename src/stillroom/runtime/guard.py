@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any
 
-from . import faults, guard_drivers, servers, urls
+from . import destination, faults, guard_drivers, servers, urls
 
 __all__ = ["Violation", "lifted", "only"]
 
@@ -174,7 +174,7 @@ def _check(endpoints: Sequence[tuple[str, int]], database: str | None, through: 
     right = database is None or database == watch.expected.database
     for host, port in endpoints:
         if not right or not _allowed(watch, host, port):
-            _refuse(str(urls.Address(urls.normalised_host(host), port, database or "?")), through)
+            _refuse(str(urls.Address(destination.normalised_host(host), port, database or "?")), through)
 
 
 def _allowed(watch: _Watch, host: str, port: int) -> bool:
@@ -207,11 +207,11 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if isinstance(address, (str, bytes)):
         path = os.fsdecode(address)
         match = re.search(r"/\.s\.PGSQL\.(\d+)$", path)
-        if match and not _allowed(watch, urls.normalised_host(path), int(match[1])):
+        if match and not _allowed(watch, destination.normalised_host(path), int(match[1])):
             _refuse(f"{path} (a socket)", "a socket")
     elif isinstance(address, tuple) and len(address) >= 2 and address[1] in watch.ports:
         host, port = str(address[0]), int(address[1])
-        if not _allowed(watch, urls.normalised_host(host), port):
+        if not _allowed(watch, destination.normalised_host(host), port):
             _refuse(f"{host}:{port}", "a socket")
 
 

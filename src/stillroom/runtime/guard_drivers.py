@@ -20,7 +20,7 @@ import sqlalchemy.engine
 import sqlalchemy.event
 import sqlalchemy.pool
 
-from . import faults, urls
+from . import destination, faults, urls
 
 __all__ = ["install", "remove"]
 
@@ -220,12 +220,14 @@ def _psycopg2_destination(connection: Any) -> tuple[tuple[str, int], str]:
 
 def _check_conninfo(parameters: Mapping[str, Any], check: Check, through: str) -> None:
     """Refuses before anything is sent, as far as the text says where it leads; the rest is checked when connected."""
-    settings = urls.service_settings(str(parameters.get("service") or ""), str(parameters.get("servicefile") or ""))
+    settings = destination.service_settings(
+        str(parameters.get("service") or ""), str(parameters.get("servicefile") or "")
+    )
     if parameters.get("service") and not settings:
         return  # of a file in a place that only libpq knows
     merged = {**settings, **{name: str(value) for name, value in parameters.items() if value is not None}}
     ports = (merged.get("port") or "").split(",")
-    hosts = (merged.get("hostaddr") or merged.get("host") or urls.default_host(int(ports[0] or 5432))).split(",")
+    hosts = (merged.get("hostaddr") or merged.get("host") or destination.default_host(int(ports[0] or 5432))).split(",")
     pairs = [(host, ports[index] if len(ports) > 1 else ports[0]) for index, host in enumerate(hosts)]
     check([(host, int(port or 5432)) for host, port in pairs], merged.get("dbname") or merged.get("user"), through)
 

@@ -146,9 +146,9 @@ class Graph:
         owners: dict[str, Revision] = {}
         found = []
         for each in self.revisions:
-            for label in each.branch_labels:
+            for place, label in enumerate(each.branch_labels):
                 other = owners.setdefault(label, self.by_id.get(label, each))
-                if other is not each or label == each.id:
+                if other is not each or label == each.id or label in each.branch_labels[:place]:
                     found.append(revision_problems.label_clash(label, each, other))
         return found
 

@@ -122,7 +122,7 @@ def read_head(source: bytes, filename: str, tree: ast.Module | None = None) -> H
             computed.append((name, value.line))
             names[name] = None
     down, labels, depends_on = (_several(name, names.get(name)) for name in _NAMES[1:])
-    return Head(own, down, depends_on, labels, _message(module), tuple(computed))
+    return Head(own, tuple(dict.fromkeys(down)), depends_on, labels, _message(module), tuple(computed))
 
 
 def _top(source: bytes, filename: str) -> ast.Module:
@@ -220,4 +220,4 @@ def _several(name: str, value: Value) -> tuple[str, ...]:
     texts = [each for each in value if isinstance(each, str)] if isinstance(value, tuple) else []
     if not isinstance(value, tuple) or len(texts) != len(value):
         raise NotText(name)
-    return tuple(dict.fromkeys(texts))
+    return tuple(texts)

@@ -65,6 +65,8 @@ def label_clash(label: str, one: Revision, other: Revision) -> Problem:
     """A branch label that `one` and `other` share, or that is an id."""
     if label in (one.id, other.id):
         message = f"Branch label {label!r} in {one.name} is the revision id of {other.name}, too."
+    elif one is other:
+        message = f"Branch label {label!r} stands twice in {one.name}."
     else:
         message = f"Branch label {label!r} stands in two files: {other.name} and {one.name}."
     return Problem(

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import urls
+from . import destination
 
 __all__ = ["same"]
 
@@ -29,7 +29,7 @@ def same(host: str, port: int, expected_host: str, expected_port: int) -> bool:
         expected_host: likewise; any of its addresses will do.
         expected_port: of that host.
     """
-    host, expected_host = urls.normalised_host(host), urls.normalised_host(expected_host)
+    host, expected_host = destination.normalised_host(host), destination.normalised_host(expected_host)
     if (host, port) == (expected_host, expected_port):
         return True
     if host.startswith("/") and expected_host.startswith("/"):
