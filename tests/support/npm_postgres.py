@@ -30,7 +30,7 @@ VERSIONS = {
 """Major version to the version of the package; each is pinned."""
 
 
-class Unavailable(Exception):  # noqa: N818 - it says what is
+class Unavailable(Exception):
     """npm could not bring the package; the text tells why and what to do."""
 
 

@@ -87,7 +87,6 @@ def amend(
     if upgrade is None or downgrade is None:
         return
     metadatas = drafting.metadatas(context)
-    noted.drops = _drops(upgrade.ops)
     _free_cycles(upgrade.ops, downgrade.ops, noted.mended)
     changes = enums.changes(context, metadatas)
     enums.render_without_creation(context)
@@ -109,25 +108,6 @@ def _executed(statements: list[str]) -> list[MigrateOperation]:
     from alembic.operations import ops
 
     return [ops.ExecuteSQLOp(sqltext.for_text(statement)) for statement in statements]
-
-
-def _drops(operations: list[MigrateOperation]) -> list[str]:
-    """What the operations would drop, in words."""
-    from alembic.operations import ops
-
-    found = []
-    for each in operations:
-        if isinstance(each, ops.ModifyTableOps):
-            found += _drops(each.ops)
-        elif isinstance(each, ops.DropTableOp):
-            found.append(f"table {sqltext.full_name(each.schema, each.table_name)}")
-        elif isinstance(each, ops.DropColumnOp):
-            found.append(f"column {sqltext.full_name(each.schema, each.table_name)}.{each.column_name}")
-        elif isinstance(each, ops.DropIndexOp):
-            found.append(f"index {each.index_name}")
-        elif isinstance(each, ops.DropConstraintOp):
-            found.append(f"constraint {each.constraint_name} of {sqltext.full_name(each.schema, each.table_name)}")
-    return found
 
 
 def _free_cycles(upgrade: list[MigrateOperation], downgrade: list[MigrateOperation], mended: list[str]) -> None:

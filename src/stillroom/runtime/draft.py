@@ -40,6 +40,7 @@ class Draft:
         prerequisites: schemas and extensions that the file makes if they are not there.
         mended: sentences on what was mended in Alembic's output.
         version_table: where `env.py` keeps its revisions.
+        drops: what its upgrade drops, in words.
         empty: whether there was nothing to generate.
     """
 
@@ -136,7 +137,9 @@ def _finish(path: Path, of: project.Project, draft: Draft, message: str) -> None
     source = _CREATE_DATE.sub("", path.read_text(encoding="utf-8"))
     source, added = rewrite.add_missing_imports(source)
     draft.mended.extend(f"added the missing import of {name}" for name in added)
-    given = revisions.parse(source, path.name).id
+    parsed = revisions.parse(source, path.name)
+    draft.drops = [str(each) for each in parsed.body.upgrade if each.name.startswith("drop_")]
+    given = parsed.id
     if given == PLACEHOLDER:
         draft.revision = hashlib.sha256(source.encode()).hexdigest()[:12]
         draft.source = source.replace(PLACEHOLDER, draft.revision)

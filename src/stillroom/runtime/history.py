@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import blame, connection, draft, enums, faults, project, sqltext, versions
 
 if TYPE_CHECKING:
-    from alembic.runtime.migration import MigrationContext
+    from alembic.runtime import migration
 
 __all__ = ["difference", "downgrade", "make_version_schema", "upgrade"]
 
@@ -99,15 +99,17 @@ def difference(of: project.Project, *, folder: Path | None = None, known: Collec
         known: names (`kind:name`) of what no model shows and the history makes nevertheless.
     """
     from alembic import autogenerate
+    from alembic.runtime.migration import MigrationContext
 
     found: list[str] = []
 
-    def compare(revision: Any, context: MigrationContext) -> list[Any]:
+    def compare(revision: Any, context: migration.MigrationContext) -> list[Any]:
         metadatas = draft.metadatas(context)
         script = autogenerate.produce_migrations(context, context.opts["target_metadata"])
         _leave_out(script.upgrade_ops, known)
         if script.upgrade_ops is not None and not script.upgrade_ops.is_empty():
-            text = autogenerate.render_python_code(script.upgrade_ops, migration_context=context)
+            plain = MigrationContext.configure(dialect=context.dialect)
+            text = autogenerate.render_python_code(script.upgrade_ops, migration_context=plain)
             found.extend(
                 line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")
             )

@@ -7,16 +7,26 @@ notes the revisions.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import connection, environment, facts, faults, locations, project, revision_graph, revisions, sqltext, state
+from . import (
+    connection,
+    environment,
+    facts,
+    faults,
+    locations,
+    project,
+    revision_graph,
+    revisions,
+    sqltext,
+    state,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["Code", "code", "database", "expect_heads", "owned_schemas", "version_table"]
+__all__ = ["Area", "Code", "area", "code", "database", "expect_heads", "shares_schemas", "version_table"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,44 +153,73 @@ def _asked_env(service: facts.ServiceFacts) -> project.VersionTable:
     return seen[0]
 
 
-def owned_schemas(service: facts.ServiceFacts) -> tuple[str, ...] | None:
-    """The schemas to look at; None: all that are not the server's own.
+@dataclasses.dataclass(frozen=True)
+class Area:
+    """Whose tables count as the service's: those of `tables` if given, else all in `schemas`, else all there are."""
 
-    A service that shares its database and declares no schemas means `public`, as the registry has it.
+    schemas: tuple[str, ...] | None = None
+    tables: tuple[str, ...] | None = None
+
+
+def area(service: facts.ServiceFacts, graph: revision_graph.Graph) -> Area:
+    """What to look at in the service's database, told without importing its models.
+
+    A service that may share a schema (the registry allows that only with a version table of its own) has the tables
+    that its revisions create or rename; every other one has all in its schemas.
     """
-    if service.schemas is not None:
-        return service.schemas
-    return ("public",) if service.neighbours else None
+    if not shares_schemas(service):
+        return Area(service.schemas)
+    names = {
+        operation.subject if operation.name == "rename_table" else operation.table
+        for each in graph.revisions
+        for operation in each.body.upgrade
+        if operation.name in ("create_table", "rename_table")
+    }
+    return Area(None, tuple(sorted(names - {""})))
 
 
-_TABLES = """
-SELECT to_regclass({table}) IS NOT NULL,
-       (SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
-          AND c.oid IS DISTINCT FROM to_regclass({table})
-          AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND {schemas}
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
-                          AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'))
+def shares_schemas(service: facts.ServiceFacts) -> bool:
+    """Whether tables of a neighbour may stand beside the service's own in one schema."""
+    return bool(service.neighbours) and (service.schemas is None or service.version_table is not None)
+
+
+_IN_SCHEMAS = """
+(SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+   AND c.oid IS DISTINCT FROM to_regclass({table})
+   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND {schemas}
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
+                   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'))
 """
+_NAMED = "(SELECT count(to_regclass(name)) FROM unnest(ARRAY[{names}]::text[]) AS name)"
+
+
+def _statement(table: project.VersionTable, where: Area) -> str:
+    noted = sqltext.literal(table.quoted)
+    if where.tables is not None:
+        names = (".".join(sqltext.identifier(part) for part in each.split(".")) for each in where.tables)
+        counted = _NAMED.format(names=", ".join(sqltext.literal(each) for each in names))
+    else:
+        listed = ", ".join(sqltext.literal(each) for each in where.schemas or ())
+        schemas = "true" if where.schemas is None else f"n.nspname IN ({listed})"
+        counted = _IN_SCHEMAS.format(table=noted, schemas=schemas)
+    return f"SELECT to_regclass({noted}) IS NOT NULL, {counted}"
 
 
 def database(
-    url: str, table: project.VersionTable, schemas: Collection[str] | None, *, application_name: str = "stillroom"
+    url: str, table: project.VersionTable, where: Area, *, application_name: str = "stillroom"
 ) -> state.Observed:
     """What a database says, by one connection and at most two statements.
 
     Args:
         url: of the service's database.
         table: where revisions are noted; read if it is there, never made.
-        schemas: whose tables are counted; None: all but the server's own.
+        where: whose tables are counted.
 
     Raises:
         faults.DatabaseFault: if it can't be reached, or refuses.
     """
-    listed = ", ".join(sqltext.literal(each) for each in schemas or ())
-    statement = _TABLES.format(
-        table=sqltext.literal(table.quoted), schemas="true" if schemas is None else f"n.nspname IN ({listed})"
-    )
+    statement = _statement(table, where)
 
     def ask(conn: Connection) -> state.Observed:
         exists, tables = conn.exec_driver_sql(statement).one()
@@ -189,4 +228,4 @@ def database(
         rows = conn.exec_driver_sql(f"SELECT version_num FROM {table.quoted}")
         return state.Observed(frozenset(row[0] for row in rows), tables)
 
-    return connection.run(url, ask, application_name=application_name)
+    return connection.run(url, ask, application_name=application_name[:63])

@@ -16,6 +16,7 @@ __all__ = ["OPERATIONS", "run"]
 OPERATIONS: dict[str, tuple[str, str]] = {
     "echo": ("echo", "echo"),
     "generate": ("generate", "generate"),
+    "preflight": ("preflight", "preflight"),
     "status": ("status", "status"),
 }
 

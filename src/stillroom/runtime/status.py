@@ -33,9 +33,8 @@ def status(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     observed: state.Observed | None = None
     try:
         table = observe.version_table(service, code.where)
-        observed = observe.database(
-            url, table, observe.owned_schemas(service), application_name=f"stillroom status {service.name}"[:63]
-        )
+        where = observe.area(service, code.graph)
+        observed = observe.database(url, table, where, application_name=f"stillroom status {service.name}")
     except faults.DatabaseFault as fault:
         if fault.code in _NOT_THE_DATABASE:
             raise

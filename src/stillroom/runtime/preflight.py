@@ -1,0 +1,284 @@
+"""The operation behind `preflight`: everything that would make a run fail, found before it begins.
+
+What needs no code of the service comes first, so that models which crash the process take no other answer with them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import facts, faults, preflight_project, preflight_versions, project
+from .preflight_findings import Findings
+
+if TYPE_CHECKING:
+    from . import preflight_database, preflight_models, protocol, worker
+
+__all__ = ["preflight"]
+
+_WIDTH = 32
+
+
+def preflight(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Looks at a service; changes nothing.
+
+    Options: `skip_db_check` (bool): leaves the database out. `skip_models` (str): leaves out what imports code of the
+    service, for this reason (it ended the process before, say).
+
+    Returns:
+        `findings`: a list of `{"check", "level", "message", "mend", "data"}`, see `preflight_findings.LEVELS`.
+        `facts`: what was seen, as far as it was seen: `versions`, `driver`, `files` (name, revision, size, sha256),
+        `folders`, `heads`, `address`, `host`, `port`, `database`, `role`, `server_version`, `marker`, `applied`,
+        `version_table`, `database_tables`, `metadata_tables`, `schemas`, `scratch`.
+    """
+    service = facts.ServiceFacts.from_dict(request.service)
+    looking = _Preflight(service, request.options, tell)
+    looking.all()
+    return {"findings": looking.found.to_list(), "facts": looking.facts}
+
+
+class _Preflight:
+    def __init__(self, service: facts.ServiceFacts, options: dict[str, Any], tell: worker.Tell) -> None:
+        self.service = service
+        self.found = Findings()
+        self.facts: dict[str, Any] = {}
+        self._skip_database = bool(options.get("skip_db_check"))
+        self._skip_models = str(options.get("skip_models") or "")
+        self._tell = tell
+        self._files = preflight_project.Files()
+        self._url: str | None = None
+        self._state: preflight_database.State | None = None
+        self._metadatas: tuple[Any, ...] | None = None
+        self._offline: preflight_models.Offline | str | None = None
+
+    def all(self) -> None:
+        """Every check, those that run the service's code last."""
+        found = self.found
+        self._tell.step("project")
+        with found.checking("path"):
+            project.enter(self.service)
+        self._files = preflight_project.look(found, self.service, self.facts)
+        text = os.environ.get(self.service.url_variable)
+        usable = preflight_versions.check(found, self.facts, text, self._files.env_source)
+        with found.checking("url"):
+            if usable:
+                self._look_at_url()
+        self._tell.step("database")
+        with found.checking("database"):
+            self._look_at_database(usable)
+        self._judge_history()
+        self._tell.step("models")
+        with found.checking("models"):
+            self._look_at_models(usable)
+        if self._state is not None:
+            self._judge_database(self._state)
+
+    # What is looked at
+
+    def _look_at_url(self) -> None:
+        from . import environment, urls
+
+        try:
+            self._url = environment.service_url(self.service)
+        except faults.Fault:
+            if not self._skip_database:
+                raise
+            self.found.skipped("url", f"{self.service.url_variable} is not set or no URL; the database is left out")
+            return
+        address = urls.address(self._url)
+        self.facts.update(address=str(address), host=address.host, port=address.port, database=address.database)
+        self.found.ok("url", f"{self.service.url_variable} names {address}", address=str(address))
+
+    def _look_at_database(self, usable: bool) -> None:
+        reason = self._no_database(usable)
+        if reason:
+            self.found.skipped("database", reason)
+            return
+        from . import preflight_database
+
+        state = preflight_database.observe(str(self._url))
+        seen = state.facts
+        self.facts.update(
+            database=seen["database"],
+            role=seen["role"],
+            server_version=preflight_database.short_version(seen),
+            marker=state.marker,
+        )
+        self._state = state
+        preflight_database.judge_server(self.found, state, self.service.url_variable)
+
+    def _no_database(self, usable: bool) -> str:
+        if self._skip_database:
+            return "left out (--skip-db-check)"
+        if not usable:
+            return "not looked at: Alembic or SQLAlchemy is missing"
+        return "" if self._url else f"not looked at: {self.service.url_variable} does not name it"
+
+    def _look_at_models(self, usable: bool) -> None:
+        if self._skip_models or not usable:
+            self.found.skipped("models", self._skip_models or "not imported: Alembic or SQLAlchemy is missing")
+            return
+        from . import preflight_models
+
+        if self.service.models or self.service.metadata:
+            self._metadatas = preflight_models.metadata_of_models(self.service, self._url)
+            where = self.service.metadata or ", ".join(self.service.models)
+        else:
+            ran = self._run_offline()
+            if isinstance(ran, str):
+                self.found.skipped(
+                    "models",
+                    f"not known: services.yaml names no models, and env.py does not tell without a database ({ran})",
+                    "name them in services.yaml, models: app.models (say)",
+                )
+                return
+            self._metadatas, where = ran.metadatas, "target_metadata of env.py"
+        self._judge_metadata(where)
+
+    def _judge_metadata(self, where: str) -> None:
+        names = sorted({name for metadata in self._metadatas or () for name in metadata.tables})
+        self.facts["metadata_tables"] = names
+        if names:
+            self.found.ok("models", f"{len(names)} table{'s' if len(names) != 1 else ''} in {where}", tables=len(names))
+        else:
+            self.found.error(
+                "models",
+                f"{self.service.name}: the metadata of {where} holds no table: a baseline of it would be empty",
+                "import every module with models where models: points to (app/models/__init__.py, say), "
+                "or correct models: in services.yaml",
+                code="metadata-empty",
+            )
+
+    def _run_offline(self) -> preflight_models.Offline | str:
+        """What env.py configures without a database, or why that is not to be known; it is run once at most."""
+        from . import preflight_models
+
+        if self._offline is None:
+            try:
+                self._offline = preflight_models.offline(project.Project(self.service), self._url)
+            except faults.Fault as fault:
+                self._offline = fault.message
+        return self._offline
+
+    # The version table: declared, or in the source of env.py, or told by env.py itself; never guessed
+
+    def _version_table_as_written(self) -> project.VersionTable | None:
+        from . import locations
+
+        try:
+            read = locations.version_table_in_env(self._files.env_source)
+        except faults.Fault:
+            return self._declared_table()
+        if not read.known:
+            return self._declared_table()
+        return project.VersionTable(read.table, read.schema)
+
+    def _declared_table(self) -> project.VersionTable | None:
+        service = self.service
+        if service.version_table is None and service.version_table_schema is None:
+            return None
+        return project.VersionTable(service.version_table or "alembic_version", service.version_table_schema)
+
+    def _version_table(self) -> tuple[project.VersionTable | None, str]:
+        """The version table, or why it is not known."""
+        written = self._version_table_as_written()
+        if written is not None:
+            return written, ""
+        if self._skip_models:
+            return None, self._skip_models
+        ran = self._run_offline()
+        return (None, ran) if isinstance(ran, str) else (ran.version_table, "")
+
+    # What is judged, once everything is seen
+
+    def _judge_history(self) -> None:
+        graph = self._files.graph
+        if graph is None:
+            return
+        width = _WIDTH
+        table = self._version_table_as_written()
+        if self._state is not None and table is not None:
+            from . import preflight_database
+
+            row = preflight_database.version_table_row(self._state.facts, table)
+            width = (row or {}).get("width") or _WIDTH
+        with self.found.checking("history"):
+            preflight_project.judge_history(self.found, graph, self.service.heads, width)
+
+    def _judge_database(self, state: preflight_database.State) -> None:
+        from . import extensions, preflight_rights, preflight_scratch
+
+        found, seen, where = self.found, state.facts, str(state.address)
+        schemas = self._schemas()
+        with found.checking("rights"):
+            preflight_rights.judge_schemas(found, seen, schemas, where)
+            preflight_rights.judge_tables(found, seen, self.facts.get("metadata_tables"), schemas, where)
+        scratch = preflight_rights.Scratch()
+        with found.checking("scratch"):
+            scratch = preflight_scratch.look(self.service, str(self._url))
+            preflight_rights.judge_scratch(found, seen, scratch)
+        with found.checking("version table"):
+            self._judge_version_table(state)
+        with found.checking("extensions"):
+            graph = self._files.graph
+            sources = {each.name: each.source for each in graph.revisions} if graph is not None else {}
+            needed = extensions.needed(self.service.extensions, self._metadatas or (), sources)
+            beside = not scratch.given and not scratch.server
+            preflight_rights.judge_extensions(found, seen, needed, scratch_beside=beside)
+
+    def _schemas(self) -> Sequence[str | None]:
+        """The service's schemas; None stands for the default one."""
+        if self.service.schemas is not None:
+            return self.service.schemas
+        of_tables = {table.schema for metadata in self._metadatas or () for table in metadata.tables.values()}
+        return sorted(of_tables, key=lambda each: each or "") or (None,)
+
+    def _judge_version_table(self, state: preflight_database.State) -> None:
+        from . import preflight_database, preflight_rights, sqltext
+
+        table, reason = self._version_table()
+        if table is None:
+            self.found.warning(
+                "version table",
+                f"where revisions are noted is not to be known without running env.py on a database ({reason})",
+                "write version_table (and version_table_schema) as plain text in env.py, or declare it in services.yaml",
+                code="version-table-unknown",
+            )
+            return
+        schema = table.schema or preflight_database.default_schema(state.facts)
+        applied = state.applied.get((schema, table.name))
+        self.facts["version_table"] = sqltext.full_name(schema, table.name)
+        self.facts["applied"] = None if applied is None else list(applied)
+        preflight_rights.judge_version_table(
+            self.found,
+            state.facts,
+            table,
+            applied,
+            neighbours=bool(self.service.neighbours),
+            where=str(state.address),
+        )
+        self._contradiction(table)
+        if self._files.graph is not None:
+            preflight_rights.judge_applied(
+                self.found, applied or (), self._files.graph.by_id, service=self.service.name, where=str(state.address)
+            )
+
+    def _contradiction(self, table: project.VersionTable) -> None:
+        """What services.yaml declares and env.py does must be the same."""
+        service = self.service
+        said = [
+            f"{key}: {declared} in services.yaml is {real!r} in env.py"
+            for key, declared, real in (
+                ("version_table", service.version_table, table.name),
+                ("version_table_schema", service.version_table_schema, table.schema),
+            )
+            if declared is not None and declared != real
+        ]
+        if said:
+            self.found.error(
+                "version table",
+                f"{service.name}: {', '.join(said)}",
+                "env.py is what Alembic goes by: give services.yaml the same value, or take it out there",
+                code="version-table-differs",
+            )

@@ -1,0 +1,71 @@
+"""Preflight: the scratch databases that the registry declares, looked at before they are needed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from . import connection, environment, facts, faults, preflight_rights, urls
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+__all__ = ["look"]
+
+_CONTENT = """
+SELECT pg_catalog.current_setting('server_version'),
+       (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+          AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                            AND d.deptype = 'e'))
+"""
+
+
+def look(service: facts.ServiceFacts, service_url: str) -> preflight_rights.Scratch:
+    """What is declared for scratch databases, tried.
+
+    Args:
+        service: says which variables name them.
+        service_url: the service's own database, which must not be given as a scratch database.
+    """
+    try:
+        given = environment.scratch_url(service)
+        if given:
+            return _given(str(service.scratch_url_variable), given, service_url)
+        if service.scratch_server_variable:
+            version, _ = _content(os.environ[service.scratch_server_variable])
+            return preflight_rights.Scratch(server=True, server_version=version)
+    except faults.Fault as fault:
+        return preflight_rights.Scratch(problem=f"scratch database: {fault.message}", mend=fault.mend)
+    return preflight_rights.Scratch()
+
+
+def _given(variable: str, given: str, service_url: str) -> preflight_rights.Scratch:
+    address = urls.address(given)
+    if address == urls.address(service_url):
+        return preflight_rights.Scratch(
+            given=variable,
+            problem=f"the scratch database that {variable} names, {address}, is the service's own database",
+            mend=f"let {variable} name another, empty database",
+        )
+    version, relations = _content(given)
+    if relations:
+        return preflight_rights.Scratch(
+            given=variable,
+            problem=f"the scratch database that {variable} names, {address}, is not empty ({relations} tables, views or "
+            "sequences): it is never emptied of what others made",
+            mend=f"let {variable} name an empty database: CREATE DATABASE ... TEMPLATE template0;",
+        )
+    return preflight_rights.Scratch(given=variable, server_version=version)
+
+
+def _content(url: str) -> tuple[str, int]:
+    """Version of the server, and how many relations the database holds."""
+
+    def work(conn: Connection) -> tuple[str, int]:
+        version, relations = conn.exec_driver_sql(_CONTENT, execution_options={"no_parameters": True}).one()
+        return str(version), int(relations)
+
+    return connection.run(url, work, autocommit=True, application_name="stillroom preflight")

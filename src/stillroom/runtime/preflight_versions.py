@@ -1,0 +1,147 @@
+"""Preflight: the interpreter, and the libraries that migrations need. Standard library only: it is what may be missing."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import re
+import sys
+from typing import Any
+
+from .preflight_findings import Findings
+
+__all__ = ["check", "driver_of"]
+
+_DRIVERS = ("asyncpg", "psycopg", "psycopg2")
+_PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
+_OLDEST_ALEMBIC = (1, 12)
+_OLDEST_SQLALCHEMY = (1, 4)
+_SCHEME = re.compile(r"\s*\w+\+(\w+)://")
+_ASYNCIO = re.compile(r"sqlalchemy\.ext\.asyncio|async_engine")
+
+
+def check(found: Findings, facts: dict[str, Any], url: str | None, env_source: str) -> bool:
+    """Imports what the service's migrations need.
+
+    Args:
+        found: the findings go here.
+        facts: `versions` (name to version) and `driver` go here.
+        url: the service's URL, as far as it is known: it names the driver.
+        env_source: the text of env.py, which tells whether SQLAlchemy's asyncio is used.
+
+    Returns:
+        Whether both Alembic and SQLAlchemy can be imported, without which no further check can be made.
+    """
+    versions: dict[str, str] = facts.setdefault("versions", {})
+    versions["python"] = platform.python_version()
+    found.ok("python", f"Python {versions['python']} ({sys.executable})", executable=sys.executable)
+    usable = [_library(found, versions, *each) for each in _LIBRARIES]
+    facts["driver"] = _driver(found, versions, url)
+    _greenlet(found, versions, facts["driver"], env_source)
+    return all(usable)
+
+
+def driver_of(url: str) -> str | None:
+    """The driver that a URL names (`postgresql+asyncpg://`), by the name of its package; None where it names none."""
+    named = _SCHEME.match(url)
+    return named[1].removesuffix("_async") if named else None
+
+
+_LIBRARIES = (
+    ("alembic", "Alembic", _OLDEST_ALEMBIC, "warning"),
+    ("sqlalchemy", "SQLAlchemy", _OLDEST_SQLALCHEMY, "error"),
+)
+
+
+def _library(
+    found: Findings, versions: dict[str, str], name: str, title: str, oldest: tuple[int, int], bad: str
+) -> bool:
+    version, problem = _import(name)
+    if version is None:
+        found.error(name, f"{title} does not import: {problem}", f"{_pip(name)}", code=f"{name}-missing")
+        return False
+    versions[name] = version
+    if _number(version) < oldest:
+        least = ".".join(map(str, oldest))
+        say = found.warning if bad == "warning" else found.error
+        say(
+            name,
+            f"{title} {version} is older than {least}, the oldest that this works with",
+            _pip(f"{name}>={least}"),
+            code=f"{name}-old",
+        )
+    else:
+        found.ok(name, f"{title} {version}")
+    return True
+
+
+def _driver(found: Findings, versions: dict[str, str], url: str | None) -> str | None:
+    named = driver_of(url) if url else None
+    if named is not None:
+        version, problem = _import(named)
+        if version is None:
+            package = _PACKAGES.get(named, named)
+            found.error(
+                "driver",
+                f"{named}, the driver that the URL names, does not import: {problem}",
+                _pip(package),
+                code="driver-missing",
+            )
+            return None
+        versions[named] = version
+        found.ok("driver", f"{named} {version}")
+        return named
+    return _any_driver(found, versions)
+
+
+def _any_driver(found: Findings, versions: dict[str, str]) -> str | None:
+    """The URL names none (or there is no URL): the first that there is, in the order in which it would be picked."""
+    for name in _DRIVERS:
+        version, _ = _import(name)
+        if version is not None:
+            versions[name] = version
+            found.ok("driver", f"{name} {version} (the URL names no driver)")
+            return name
+    found.error(
+        "driver",
+        f"no driver for PostgreSQL imports (looked for {', '.join(_DRIVERS)})",
+        _pip("asyncpg"),
+        code="driver-missing",
+    )
+    return None
+
+
+def _greenlet(found: Findings, versions: dict[str, str], driver: str | None, env_source: str) -> None:
+    if driver != "asyncpg" and not _ASYNCIO.search(env_source):
+        return
+    version, problem = _import("greenlet")
+    if version is None:
+        found.error(
+            "greenlet",
+            f"greenlet missing: SQLAlchemy's asyncio needs it, and SQLAlchemy 2.1 no longer brings it ({problem})",
+            _pip("sqlalchemy[asyncio]"),
+            code="greenlet-missing",
+        )
+        return
+    versions["greenlet"] = version
+    found.ok("greenlet", f"greenlet {version}")
+
+
+def _import(name: str) -> tuple[str | None, str]:
+    """The version of a package that imports, or None and what went wrong."""
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - a broken installation raises anything (OSError of a library, say)
+        return None, f"{type(error).__name__}: {error}"
+    return str(getattr(module, "__version__", "of unknown version")).split(" ")[0], ""
+
+
+def _number(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version; very high where there are none, so that nothing is called old by mistake."""
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    return (int(numbers[1]), int(numbers[2])) if numbers else (sys.maxsize,)
+
+
+def _pip(requirement: str) -> str:
+    plain = re.fullmatch(r"[\w.-]+", requirement) is not None
+    return f"{sys.executable} -m pip install {requirement if plain else repr(requirement)}"

@@ -1,0 +1,63 @@
+"""`invoke services`: what the registry says."""
+
+from __future__ import annotations
+
+from stillroom.tasks.command import Call, command
+
+__all__ = ["services"]
+
+
+@command("services", options={})
+def services(call: Call) -> None:
+    """List the fleet as services.yaml declares it.
+
+    Example: invoke services --environment staging
+    """
+    found = call.services
+    environment = call.environment
+    if call.json:
+        from stillroom.people import summary
+
+        summary.print_json(
+            {
+                "command": "services",
+                "environment": environment.name,
+                "services": [
+                    {
+                        "name": each.name,
+                        "path": str(each.path),
+                        "url_variable": each.url_variable,
+                        "database": each.database,
+                        "schemas": list(each.schemas) if each.schemas is not None else None,
+                        "after": list(each.after),
+                        "target": environment.target,
+                        "namespace": each.namespace,
+                        "workload": each.workload,
+                        "container": each.container,
+                    }
+                    for each in found
+                ],
+            }
+        )
+        return
+    from stillroom.people import tables
+
+    rows = [
+        [
+            each.name,
+            _relative(each.path, call.fleet.root),
+            each.url_variable,
+            each.database + (f" ({', '.join(each.schemas)})" if each.schemas else ""),
+            ", ".join(each.after) or "-",
+        ]
+        for each in found
+    ]
+    protected = ", protected" if environment.protected else ""
+    title = f"{len(rows)} services, environment {environment.name} (target {environment.target}{protected})"
+    tables.show(["service", "folder", "URL variable", "database", "after"], rows, title=title)
+
+
+def _relative(path: object, root: object) -> str:
+    import os
+
+    return os.path.relpath(str(path), str(root))
