@@ -26,7 +26,7 @@ def needed(declared: Iterable[str], metadatas: Iterable[Any], sources: Mapping[s
     from sqlalchemy.dialects import postgresql
 
     found = dict.fromkeys(declared, "declared in services.yaml")
-    dialect = postgresql.dialect()
+    dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
     for metadata in metadatas:
         for table in metadata.tables.values():
             for name in _of_table(table, dialect):

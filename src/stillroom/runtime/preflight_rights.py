@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -20,28 +21,9 @@ __all__ = [
 ]
 
 _SHOWN = 5
-_CONTRIB = frozenset(
-    [
-        "btree_gin",
-        "btree_gist",
-        "citext",
-        "cube",
-        "dblink",
-        "earthdistance",
-        "fuzzystrmatch",
-        "hstore",
-        "intarray",
-        "isn",
-        "ltree",
-        "pg_stat_statements",
-        "pg_trgm",
-        "pgcrypto",
-        "postgres_fdw",
-        "seg",
-        "tablefunc",
-        "unaccent",
-        "uuid-ossp",
-    ]
+_CONTRIB = re.compile(
+    r"btree_gi[ns]t?|citext|cube|dblink|earthdistance|fuzzystrmatch|hstore|intarray|isn|ltree|pg_stat_statements|pg_trgm|"
+    r"pgcrypto|postgres_fdw|seg|tablefunc|unaccent|uuid-ossp"
 )
 _PACKAGES = {"vector": "pgvector", "postgis": "postgis-3", "postgis_raster": "postgis-3", "timescaledb": "timescaledb"}
 
@@ -251,7 +233,7 @@ def judge_extensions(found: Findings, facts: dict[str, Any], needed: dict[str, s
 
 
 def _package(name: str, major: int) -> str:
-    if name in _CONTRIB:
+    if _CONTRIB.fullmatch(name):
         return (
             f"install PostgreSQL's contrib modules on the server (apt-get install postgresql-{major}; "
             f"dnf install postgresql{major}-contrib), then: CREATE EXTENSION {sqltext.as_written(name)};"
