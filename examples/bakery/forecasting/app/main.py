@@ -30,6 +30,10 @@ class Prediction(BaseModel):
     highest: Decimal
 
 
+class StoredPrediction(Prediction):
+    id: uuid.UUID
+
+
 class NewBatch(BaseModel):
     tenant_id: uuid.UUID
     first_day: date
@@ -66,12 +70,13 @@ async def store(new: NewBatch, session: Session) -> uuid.UUID:
 
 
 @app.get("/batches/{batch_id}/forecasts")
-async def of_batch(batch_id: uuid.UUID, session: Session) -> list[Prediction]:
+async def of_batch(batch_id: uuid.UUID, session: Session) -> list[StoredPrediction]:
     rows = await session.scalars(
         select(Forecast).where(Forecast.batch_id == batch_id).order_by(Forecast.day, Forecast.product_id)
     )
     return [
-        Prediction(
+        StoredPrediction(
+            id=row.id,
             product_id=row.product_id,
             day=row.day,
             predicted=row.predicted,
@@ -99,4 +104,4 @@ async def judge(forecast_id: uuid.UUID, sold: Decimal, session: Session) -> Verd
 @app.get("/accuracy")
 async def accuracy(session: Session) -> dict[Verdict, int]:
     rows = await session.execute(select(Accuracy.verdict, func.count()).group_by(Accuracy.verdict))
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())

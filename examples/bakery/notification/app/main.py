@@ -101,4 +101,4 @@ async def count(tenant_id: uuid.UUID, session: Session) -> dict[MessageState, in
     rows = await session.execute(
         select(Message.state, func.count()).where(Message.tenant_id == tenant_id).group_by(Message.state)
     )
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())

@@ -68,4 +68,4 @@ async def takings(till_id: uuid.UUID, session: Session) -> dict[PaymentKind, Dec
         .where(Transaction.till_id == till_id)
         .group_by(Transaction.payment)
     )
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())
