@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -35,6 +37,16 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith("PG") or name.endswith("DATABASE_URL"):
             del os.environ[name]
+
+
+@pytest.fixture
+def quick_path() -> Iterator[Path]:
+    """Like `tmp_path`, but in memory where there is plenty, and open to other users: for servers' data."""
+    folder = support.temporary_folder()
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

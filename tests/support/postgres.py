@@ -25,7 +25,7 @@ from stillroom.embedded import binaries, client
 from stillroom.embedded.cluster import ROLE, Cluster
 from stillroom.embedded.lease import Lease, gate
 
-__all__ = ["DEBIAN_15", "Database", "Role", "Server", "serve"]
+__all__ = ["DEBIAN_15", "Database", "Role", "Server", "serve", "temporary_folder"]
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 """Debian's PostgreSQL 15, with contrib."""
@@ -189,6 +189,11 @@ class Database:
     def psql(self, script: str) -> list[list[str]]:
         """Runs a script through `psql`: rows of text."""
         return self.server.psql(script, database=self.name)
+
+
+def temporary_folder() -> Path:
+    """The name of a folder beside the test servers, for data that a test makes and deletes itself."""
+    return _base() / unique("files")
 
 
 def _base() -> Path:

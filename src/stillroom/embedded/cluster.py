@@ -5,7 +5,6 @@ Whoever calls serialises `start` and `stop` of one home folder (`stillroom.embed
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import signal
@@ -188,13 +187,14 @@ class Cluster:
         """One try; None if it is worth another."""
         data = self.data
         account = accounts.for_server(data)
-        self._clear_leftovers(data)
+        socket_dir = placement.socket_folder(data, account)
+        self._clear_leftovers(data, socket_dir)
         port = launch.choose_port(self.home)
         command = [
             str(placement.programs(self.bin, account) / "postgres"),
             "-D",
             str(data),
-            *settings.arguments(self.major, port, placement.socket_folder(data, account), self._extra),
+            *settings.arguments(self.major, port, socket_dir, self._extra),
         ]
         pid = launch.spawn(command, self.log, account)
         found = self._settled(pid, time.monotonic() + _START_S)
@@ -218,19 +218,20 @@ class Cluster:
         raise self._failure()
 
     @staticmethod
-    def _clear_leftovers(data: Path) -> None:
-        """Makes room after a killed server: ends what is left of it, and removes a pid file that names a stranger."""
-        left = process.members(data)
-        if left and not process.wait_until(lambda: not process.members(data), 2.0):
+    def _clear_leftovers(data: Path, socket_dir: Path) -> None:
+        """Makes room after a killed server: waits for what is left of it to end, and removes its lock files.
+
+        PostgreSQL would clear them itself, were the process gone that they name. It respects a number that another
+        program has by now, and a dead process that nobody collects (in a container without an init, say).
+        """
+        for seconds in (2.0, 5.0):
+            if process.wait_until(lambda: not process.members(data), seconds):
+                break
             for pid in process.members(data):
                 process.send(pid, signal.SIGQUIT)
-            process.wait_until(lambda: not process.members(data), 5.0)
-        pid_file = data / "postmaster.pid"
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            pid = int(pid_file.read_text(encoding="utf-8").splitlines()[0])
-            # PostgreSQL itself clears a file whose process is gone; one whose number was given to another it respects.
-            if process.alive(pid) and process.postmaster(data) is None and not process.members(data):
-                pid_file.unlink()
+        if process.CAN_TELL and process.postmaster(data) is None and not process.members(data):
+            for left in (data / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
+                left.unlink(missing_ok=True)
 
     def _failure(self) -> errors.StillroomError:
         try:

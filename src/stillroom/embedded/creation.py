@@ -56,6 +56,7 @@ def delete(data: Path) -> None:
     """Stops the server of `data` at once, if one runs, and deletes the data (and their folder, if they lie elsewhere)."""
     process.stop(data, _AT_ONCE)
     shutil.rmtree(data.parent if data.parent.parent == placement.elsewhere() else data, ignore_errors=True)
+    shutil.rmtree(placement.short_folder(data), ignore_errors=True)
 
 
 def _initdb(command: list[str], fresh: Path, account: accounts.Account | None) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from stillroom import errors
 from stillroom.embedded import account as accounts
 
-__all__ = ["claim", "data_folder", "elsewhere", "make_folder", "programs", "socket_folder"]
+__all__ = ["claim", "data_folder", "elsewhere", "make_folder", "programs", "short_folder", "socket_folder"]
 
 _LONGEST_SOCKET = 107 - len("/.s.PGSQL.65535")
 
@@ -82,10 +82,15 @@ def socket_folder(data: Path, account: accounts.Account | None) -> Path:
     """
     if len(os.fsencode(data)) <= _LONGEST_SOCKET:
         return data
-    short = Path("/tmp") / f"stillroom-{_digest(str(data))}"  # noqa: S108 - short is the point; owner and mode are checked
+    short = short_folder(data)
     if _usable(short, account, empty=False):
         return short
     raise errors.StillroomError(f"{short} is not a private folder of the server's user", f"remove {short}")
+
+
+def short_folder(data: Path) -> Path:
+    """The folder of the unix socket of data whose own path is too long."""
+    return Path("/tmp") / f"stillroom-{_digest(str(data))}"  # noqa: S108 - short is the point; owner and mode are checked
 
 
 def make_folder(folder: Path) -> None:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from stillroom import errors
 
-__all__ = ["Postmaster", "alive", "members", "postmaster", "send", "stop", "wait_until", "works_in"]
+__all__ = ["CAN_TELL", "Postmaster", "alive", "members", "postmaster", "send", "stop", "wait_until", "works_in"]
 
-_LINUX = sys.platform.startswith("linux")
+CAN_TELL = sys.platform.startswith("linux")
+"""Whether this system tells in which folder a process works."""
 _POLL_S = 0.004
 
 
@@ -55,7 +56,7 @@ def alive(pid: int) -> bool:
         return False
     except PermissionError:
         pass
-    if not _LINUX:
+    if not CAN_TELL:
         return True
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
@@ -66,7 +67,7 @@ def alive(pid: int) -> bool:
 
 def members(data: Path) -> list[int]:
     """The PostgreSQL processes that work in `data`, with or without a postmaster (Linux; elsewhere none is known)."""
-    if not _LINUX:
+    if not CAN_TELL:
         return []
     found = []
     for entry in Path("/proc").iterdir():
@@ -110,7 +111,7 @@ def stop(data: Path, signals: Iterable[tuple[signal.Signals, float]]) -> bool:
 
 def works_in(pid: int, data: Path, *, unknown: bool = True) -> bool:
     """Whether the process works in `data`; `unknown` where the system does not tell."""
-    if not _LINUX:
+    if not CAN_TELL:
         return unknown
     try:
         return os.path.samestat(Path(f"/proc/{pid}/cwd").stat(), data.stat())
