@@ -106,14 +106,14 @@ def judge_server(found: Findings, state: State, variable: str) -> None:
     _version(found, facts)
     if facts["standby"]:
         found.error(
-            "writable",
+            "primary",
             f"{state.address} is a standby: nothing can be written there",
             f"let {variable} name the primary server",
             code="standby",
         )
     elif facts["read_only"]:
         found.error(
-            "writable",
+            "primary",
             f"transactions of role {facts['role']} on {state.address} are read-only (default_transaction_read_only)",
             f"ALTER ROLE {sqltext.as_written(facts['role'])} SET default_transaction_read_only = off; "
             f"(or: ALTER DATABASE {sqltext.as_written(facts['database'])} RESET default_transaction_read_only;)",

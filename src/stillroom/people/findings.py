@@ -1,0 +1,105 @@
+"""What preflight found, so that it reads at a glance: a line a service, and below it what needs a person."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from stillroom import fleet
+from stillroom.reports import Report
+
+__all__ = ["document", "lines", "show", "summary"]
+
+_MARKS = {"ok": "✓", "skipped": "-", "warning": "!", "error": "✗"}
+_COLOURS = {"ok": "32", "skipped": "2", "warning": "33", "error": "31"}
+_TITLES = {"alembic": "Alembic", "sqlalchemy": "SQLAlchemy"}
+
+
+def show(outcomes: Sequence[fleet.Outcome[Report]], *, verbose: bool) -> None:
+    """Prints the reports to standard output, in colour where that is a terminal."""
+    reports = [each.value for each in outcomes if each.value is not None]
+    width = max((len(each.service) for each in reports), default=0)
+    paint = sys.stdout.isatty()
+    for report in reports:
+        for level, line in lines(report, width, verbose=verbose):
+            sys.stdout.write(f"{_painted(line, level) if paint else line}\n")
+    sys.stdout.write(f"\n{_closing(reports)}\n")
+    sys.stdout.flush()
+
+
+def lines(report: Report, width: int = 0, *, verbose: bool = False) -> Iterator[tuple[str, str]]:
+    """The lines about one service, each with the level that colours it (empty: none)."""
+    yield report.level, f"{_MARKS[report.level]} {report.service:<{width}}  {summary(report)}".rstrip()
+    for finding in report.findings:
+        if verbose or finding.level in ("warning", "error"):
+            message = finding.message.removeprefix(f"{report.service}: ")
+            yield finding.level, f"    {_MARKS[finding.level]} {finding.check}: {message}"
+            if finding.mend:
+                yield "", f"      → {finding.mend}"
+            detail = str(finding.data.get("detail", "")) if verbose else ""
+            for line in detail.rstrip().splitlines():
+                yield "skipped", f"        {line}"
+
+
+def summary(report: Report) -> str:
+    """The facts of a service on one line, as far as they are known."""
+    facts = report.facts
+    versions = dict(facts.get("versions") or {})
+    driver = facts.get("driver")
+    wanted = ["python", "alembic", "sqlalchemy", *([driver] if driver else [])]
+    parts = [
+        f"{_TITLES.get(name, name.capitalize() if name == 'python' else name)} {versions[name]}"
+        for name in wanted
+        if name in versions
+    ]
+    if facts.get("server_version"):
+        parts.append(f"PostgreSQL {facts['server_version']} {facts.get('address', '')}".rstrip())
+    elif facts.get("address"):
+        parts.append(str(facts["address"]))
+    if facts.get("marker"):
+        parts.append(f"marked {facts['marker']}")
+    if "metadata_tables" in facts:
+        parts.append(_count(len(facts["metadata_tables"]), "table"))
+    if facts.get("files"):
+        parts.append(f"{_count(len(facts['files']), 'revision')}, {_count(len(facts.get('heads') or ()), 'head')}")
+    elif "files" in facts:
+        parts.append("no revision yet")
+    return " · ".join(parts)
+
+
+def document(environment: str, outcomes: Sequence[fleet.Outcome[Report]]) -> dict[str, Any]:
+    """The one JSON document of `invoke preflight --json`."""
+    services: list[Mapping[str, Any]] = [
+        {
+            "name": each.service.name,
+            "ok": not each.value.errors,
+            "seconds": round(each.seconds, 3),
+            **each.value.to_dict(),
+        }
+        for each in outcomes
+        if each.value is not None
+    ]
+    return {
+        "command": "preflight",
+        "environment": environment,
+        "ok": all(each["ok"] for each in services),
+        "services": services,
+    }
+
+
+def _closing(reports: Sequence[Report]) -> str:
+    levels = [each.level for each in reports]
+    parts = [f"{levels.count(level)} {word}" for level, word in _WORDS if levels.count(level)]
+    return f"{_count(len(reports), 'service')}: {', '.join(parts) or 'nothing to look at'}"
+
+
+_WORDS = (("ok", "ready"), ("warning", "with warnings"), ("error", "with errors"))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _painted(line: str, level: str) -> str:
+    return f"\x1b[{_COLOURS[level]}m{line}\x1b[0m" if level in _COLOURS else line

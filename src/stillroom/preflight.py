@@ -1,0 +1,309 @@
+"""`preflight`: everything that would make a run fail, found before it begins, with what to do about it.
+
+Most is looked at by the runtime, next to the service's code. What only this side can see is added: the folders that
+files come home to, what is not committed in them, and services that get in each other's way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stillroom import errors, fleet, git, session
+from stillroom.registry import model
+from stillroom.reports import Finding, Report
+from stillroom.runtime import faults, locations, preflight_findings, preflight_project
+from stillroom.targets import base
+
+__all__ = ["Here", "Options", "judge", "judge_neighbours", "refuse", "run"]
+
+_CODE_OF_THE_SERVICE = "models"
+_PROCESS_ENDED = frozenset({"answer-lost", "time-limit", "terminated"})
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the person asked for. `skip_db_check`: the database is left out."""
+
+    skip_db_check: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Here:
+    """What was seen on this side.
+
+    Attributes:
+        local: whether the service runs on this machine, so that the runtime has looked at the same files.
+        folder: where new revision files go; None if the configuration does not tell.
+        problem: why not, as a fault of the runtime has it; None if all is well.
+        unwritable: why no file can be made in the folder; empty if one can.
+        changes: what is not committed in it.
+        free: bytes left on its disk.
+    """
+
+    local: bool
+    folder: Path | None = None
+    problem: faults.Fault | None = None
+    unwritable: str = ""
+    changes: git.Changes = dataclasses.field(default_factory=git.Changes)
+    free: int = preflight_project.ALMOST_FULL
+
+
+def run(
+    opened: session.Session, services: Sequence[model.Service], options: Options, watcher: fleet.Watcher
+) -> list[fleet.Outcome[Report]]:
+    """Looks at all services at once. Each outcome has a report, also of a service that could not be reached."""
+    here = _look_here(services, local=opened.environment.target == "local")
+
+    def one(service: model.Service, follower: fleet.Follower) -> Report:
+        findings, facts = _ask(opened, service, options, follower)
+        return judge(service.name, findings, facts, here[service.name])
+
+    outcomes = fleet.run(services, one, watcher, jobs=opened.jobs)
+    reports = {each.service.name: each.value for each in outcomes if each.value is not None}
+    more = judge_neighbours(services, reports, _tables_beside(opened, services))
+    return [_added(each, more.get(each.service.name, [])) for each in outcomes]
+
+
+def _added(outcome: fleet.Outcome[Report], more: list[Finding]) -> fleet.Outcome[Report]:
+    if outcome.value is None or not more:
+        return outcome
+    return dataclasses.replace(outcome, value=outcome.value.with_findings(more))
+
+
+def refuse(outcomes: Sequence[fleet.Outcome[Report]]) -> None:
+    """Stops a run that errors would make fail.
+
+    Raises:
+        errors.PreflightFailed: if a report has an error.
+    """
+    bad = [each.value for each in outcomes if each.value is not None and each.value.errors]
+    if not bad:
+        return
+    count = sum(len(each.errors) for each in bad)
+    names = ", ".join(each.service for each in bad)
+    raise errors.PreflightFailed(
+        f"preflight found {count} error{'s' if count != 1 else ''} ({names}); nothing was touched",
+        "mend what is listed, or go on in spite of it with --ignore-preflight",
+        detail="\n".join(f"  {report.service}: {each.message}" for report in bad for each in report.errors),
+    )
+
+
+# Pure: what was seen in, findings out
+
+
+def judge(service: str, findings: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], here: Here) -> Report:
+    """The report on one service.
+
+    Args:
+        service: its name.
+        findings: of the runtime, as they crossed the wire.
+        facts: likewise.
+        here: what was seen on this side.
+    """
+    found = [Finding.from_dict(each) for each in findings]
+    said = {each.check for each in found if each.level == "error"}
+    found += _judge_folder(here, missing_is_said=here.local and bool(said & {"target", "config", "env.py", "folder"}))
+    return Report.of(service, found, facts)
+
+
+def _judge_folder(here: Here, *, missing_is_said: bool) -> list[Finding]:
+    mine = preflight_findings.Findings()
+    if here.folder is None:
+        if here.problem is not None and not missing_is_said:
+            mine.fault("folder", here.problem)
+        return [Finding.from_dict(each) for each in mine.to_list()]
+    if not here.unwritable:
+        mine.ok("writable", f"files can be made in {here.folder}")
+    elif not (missing_is_said and not here.folder.is_dir()):
+        mine.error(
+            "writable",
+            f"no file can be made in {here.folder}: {here.unwritable}",
+            f"mkdir -p {here.folder} && chmod u+w {here.folder} (as its owner), or work in a checkout of your own",
+            code="not-writable",
+        )
+    _judge_changes(mine, here.folder, here.changes)
+    if not here.local:
+        preflight_project.judge_disk(mine, [("the folder of the migrations here", str(here.folder), here.free)])
+    return [Finding.from_dict(each) for each in mine.to_list()]
+
+
+def _judge_changes(mine: preflight_findings.Findings, folder: Path, changes: git.Changes) -> None:
+    if changes.unknown:
+        mine.skipped("uncommitted", changes.unknown)
+        return
+    if not changes.files:
+        mine.ok("uncommitted", "nothing uncommitted in the migrations folder")
+        return
+    listed = ", ".join(line.strip() for line in changes.files[:_SHOWN])
+    more = f" and {len(changes.files) - _SHOWN} more" if len(changes.files) > _SHOWN else ""
+    mine.warning(
+        "uncommitted",
+        f"uncommitted changes in {folder}: {listed}{more}",
+        f"git add {folder} && git commit, so that what is replaced can be had back (a backup is kept as well)",
+        code="uncommitted",
+        files=list(changes.files),
+    )
+
+
+def judge_neighbours(
+    services: Sequence[model.Service], reports: Mapping[str, Report], beside: Mapping[str, str]
+) -> dict[str, list[Finding]]:
+    """Services that get in each other's way: one version table for two, one database that nobody declared as shared.
+
+    Args:
+        services: those that were looked at.
+        reports: their reports by name.
+        beside: full names of the version tables of services that were not looked at, by name, as far as their source
+            tells.
+
+    Returns:
+        Further findings by the service's name.
+    """
+    found: dict[str, list[Finding]] = {}
+    for service in services:
+        mine = reports[service.name].facts if service.name in reports else {}
+        if not mine.get("address") or not mine.get("version_table"):
+            continue
+        for other in services:
+            theirs = reports[other.name].facts if other.name in reports else {}
+            if other is service or theirs.get("address") != mine["address"]:
+                continue
+            both = _shared(service, other.name, mine, str(theirs.get("version_table") or ""))
+            found.setdefault(service.name, []).extend(both)
+        for name in service.shares_with:
+            if name not in reports and beside.get(name) == mine["version_table"]:
+                found.setdefault(service.name, []).extend(_shared(service, name, mine, beside[name]))
+    return found
+
+
+def _shared(service: model.Service, other: str, mine: Mapping[str, Any], table: str) -> list[Finding]:
+    where = f"{service.name} and {other} use one database, {mine['address']}"
+    if mine["version_table"] == table:
+        own = f"{service.name.replace('-', '_')}_alembic_version"
+        return [
+            Finding(
+                "version table",
+                "error",
+                f"{where}, and note their revisions in one table, {table}: each would take the other's for its own",
+                f"give each its own: context.configure(..., version_table={own!r}) in env.py (online and offline) and "
+                f"version_table: {own} in services.yaml; or a schema each with version_table_schema",
+                {"code": "version-table-shared", "with": other, "table": table},
+            )
+        ]
+    if other not in service.shares_with:
+        return [
+            Finding(
+                "database",
+                "warning",
+                f"{where}, and services.yaml does not say so: cleanup, diff and drift would take the tables of one for "
+                "leftovers of the other",
+                f"give both the same database: in services.yaml (database: {mine.get('database')}), and schemas: each",
+                {"code": "sharing-undeclared", "with": other},
+            )
+        ]
+    return []
+
+
+# What is looked at
+
+
+class _Listening:
+    """Passes everything on, and remembers the step under way."""
+
+    def __init__(self, follower: fleet.Follower) -> None:
+        self._follower = follower
+        self.step = ""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """See `channel.Listener`."""
+        if event.get("event") == "step":
+            self.step = str(event.get("step", ""))
+        self._follower.event(event)
+
+    def output(self, data: bytes) -> None:
+        """See `channel.Listener`."""
+        self._follower.output(data)
+
+
+def _ask(
+    opened: session.Session, service: model.Service, options: Options, follower: fleet.Follower
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The runtime's findings and facts; a process that can't be started, or ends on the way, is a finding, too."""
+    listening = _Listening(follower)
+    asked = {"skip_db_check": options.skip_db_check}
+    try:
+        answer = opened.call(service, "preflight", asked, listening)
+    except (faults.Fault, base.TargetFailed) as failed:
+        failure = _failure(failed, "models" if listening.step == _CODE_OF_THE_SERVICE else "target")
+        if failed.code not in _PROCESS_ENDED or listening.step != _CODE_OF_THE_SERVICE:
+            return [failure], {}
+    else:
+        return answer["findings"], answer["facts"]
+    # The service's code took the process with it; the other checks are made without it.
+    follower.step("again without the models")
+    try:
+        answer = opened.call(service, "preflight", {**asked, "skip_models": "the models end the process"}, follower)
+    except (faults.Fault, base.TargetFailed) as failed:
+        return [failure, _failure(failed, "target")], {}
+    others = [each for each in answer["findings"] if each["check"] != _CODE_OF_THE_SERVICE]
+    return [failure, *others], answer["facts"]
+
+
+def _failure(failed: faults.Fault | base.TargetFailed, check: str) -> dict[str, Any]:
+    doing = "importing its models: " if check == _CODE_OF_THE_SERVICE else ""
+    data = {"code": failed.code, **({"detail": failed.detail} if failed.detail else {})}
+    return {"check": check, "level": "error", "message": doing + failed.message, "mend": failed.mend, "data": data}
+
+
+def _look_here(services: Sequence[model.Service], *, local: bool) -> dict[str, Here]:
+    places: dict[str, Path | faults.Fault] = {}
+    for service in services:
+        try:
+            places[service.name] = locations.locations(service.config, cwd=service.path).version_locations[0]
+        except faults.Fault as fault:
+            places[service.name] = fault
+    changes = git.uncommitted([each for each in places.values() if isinstance(each, Path)])
+    return {name: _here(place, changes, local=local) for name, place in places.items()}
+
+
+def _here(place: Path | faults.Fault, changes: Mapping[Path, git.Changes], *, local: bool) -> Here:
+    if isinstance(place, faults.Fault):
+        return Here(local, problem=place)
+    free = shutil.disk_usage(place).free if place.is_dir() else preflight_project.ALMOST_FULL
+    return Here(local, place, unwritable=_unwritable(place), changes=changes[place], free=free)
+
+
+def _unwritable(folder: Path) -> str:
+    """Why no file can be made there; tried, since permissions alone tell neither of read-only disks nor of root."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _tables_beside(opened: session.Session, services: Sequence[model.Service]) -> dict[str, str]:
+    """Version tables of neighbours that are not looked at, as far as registry and source tell."""
+    looked_at = {each.name for each in services}
+    wanted = {name for each in services for name in each.shares_with} - looked_at
+    found = {}
+    for name in wanted:
+        table = _table_in_source(opened.fleet.service(name, opened.environment))
+        if table:
+            found[name] = table
+    return found
+
+
+def _table_in_source(service: model.Service) -> str:
+    try:
+        place = locations.locations(service.config, cwd=service.path).script_location
+        read = locations.version_table_in_env((place / "env.py").read_bytes())
+    except (faults.Fault, OSError):
+        return ""
+    return f"{read.schema or 'public'}.{read.table}" if read.known else ""
