@@ -10,15 +10,24 @@ from . import faults, protocol
 if TYPE_CHECKING:
     from . import worker
 
-__all__ = ["OPERATIONS", "run"]
+__all__ = ["OPERATIONS", "modules", "run"]
 
 # name -> (module beside this one, function in it): `(request, tell) -> JSON-able dict`
 OPERATIONS: dict[str, tuple[str, str]] = {
+    "adopt": ("adopt", "adopt"),
     "echo": ("echo", "echo"),
     "generate": ("generate", "generate"),
+    "history_files": ("history_files", "history_files"),
     "preflight": ("preflight", "preflight"),
+    "record_sql": ("record_sql", "record_sql"),
     "status": ("status", "status"),
+    "upgrade": ("upgrade", "upgrade"),
 }
+
+
+def modules() -> list[str]:
+    """The modules of all operations: what a parent imports ahead of its workers."""
+    return sorted({module for module, _ in OPERATIONS.values()})
 
 
 def run(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:

@@ -1,0 +1,51 @@
+"""The operation behind `apply --dry-run`: the SQL that an upgrade would run, recorded while it runs on a scratch database.
+
+The scratch database is brought to the revisions that the service's database is at; it holds the rows that the history
+itself makes and no others, so a revision that reads rows and decides by them is recorded for those. Alembic's own
+bookkeeping in the version table is left out, and so are questions to the server's catalogs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import facts, generate, history, project, situation, upgrade, walk
+
+if TYPE_CHECKING:
+    from . import protocol, worker
+
+__all__ = ["record_sql"]
+
+
+def record_sql(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Records what `upgrade` with the same options would run; changes nothing but a scratch database.
+
+    Options: `to` (default `heads`).
+
+    Returns:
+        `revisions`: each with `revision`, `message`, `file`, `statements` (texts without `;`, comments where it leaves
+        its transaction); empty where there is nothing to do. `before`, `after`, `state`, `tables`, `address`.
+
+    Raises:
+        faults.Fault: whatever `upgrade` would refuse for; what a revision raises on the scratch database.
+    """
+    service = facts.ServiceFacts.from_dict(request.service)
+    project.enter(service)
+    tell.step("look")
+    found = situation.look(service)
+    target = upgrade.aim(found, str(request.options.get("to") or "heads"), tell)
+    went = walk.Walk(keep=True)
+    if target.pending:
+        with generate.on_scratch(service, tell) as place:
+            history.make_version_schema(place.url, found.table)
+            for each in found.standing.applied:
+                history.upgrade(found.of, place.url, found.table, to=each)
+            walk.upgrade(found.of, target.name, went, tell)
+    return {
+        "revisions": [{**found.code.describe(each.revision), "statements": each.lines} for each in went.revisions],
+        "state": found.standing.state,
+        "before": list(found.standing.applied),
+        "after": list(target.rows),
+        "tables": found.observed.tables,
+        "address": found.database,
+    }

@@ -1,0 +1,154 @@
+"""The operation behind `apply`: brings a service's own database to a revision, and believes only the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import facts, faults, guard, half_applied, project, revision_target, situation, state, walk
+
+if TYPE_CHECKING:
+    from . import protocol, worker
+
+__all__ = ["NOTHING", "UPGRADED", "Aim", "aim", "upgrade"]
+
+UPGRADED = "upgraded"
+NOTHING = "nothing to do"
+
+
+def upgrade(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Upgrades the service's database.
+
+    Options: `to` (default `heads`); `seen`: the revisions that the plan was made on (a list, None: not planned).
+
+    Returns:
+        `outcome` (`upgraded`, `nothing to do`), `before` and `after` (revisions), `state` (before), `applied` (revision,
+        message, file of each), `tables`, `address`.
+
+    Raises:
+        faults.Fault: refusals by name, before anything is touched; `revision-failed`, `half-applied`, `nothing-applied`,
+            `other-revision` afterwards.
+    """
+    service = facts.ServiceFacts.from_dict(request.service)
+    project.enter(service)
+    tell.step("look")
+    found = situation.look(service)
+    target = aim(found, str(request.options.get("to") or "heads"), tell)
+    if not target.pending:
+        return _result(found, found, NOTHING)
+    _as_planned(found, request.options.get("seen"))
+    found.make_version_schema()
+    _run(found, target, tell)
+    return _result(found, found.again(), UPGRADED)
+
+
+class Aim:
+    """What an upgrade is to reach.
+
+    Attributes:
+        name: what Alembic is told: an id, or `heads`.
+        rows: what the version table has to hold afterwards.
+        pending: the revisions to run, in order.
+    """
+
+    def __init__(self, name: str, rows: Sequence[str], pending: Sequence[str]) -> None:
+        self.name = name
+        self.rows = tuple(rows)
+        self.pending = tuple(pending)
+
+
+def aim(found: situation.Situation, to: str, tell: worker.Tell) -> Aim:
+    """Decides what to run, or refuses.
+
+    Raises:
+        faults.Fault: `no-migrations`, `no-such-revision`, `several-heads`; refusals: `unknown-revision`,
+            `overlapping-revisions`, `adopt-first`, `unversioned-differs`, `unversioned-unreplayable`, `past-revision`.
+    """
+    found.need_migrations()
+    graph, standing, name = found.code.graph, found.standing, found.service.name
+    wanted = revision_target.resolve(graph, to, name)
+    found.need_known_revisions()
+    found.need_version(tell)
+    needed = graph.ancestors(wanted)
+    pending = [each for each in standing.pending if each in needed]
+    if not pending and to != "heads" and not set(wanted) <= set(standing.applied):
+        raise faults.RefusedFault(
+            "past-revision",
+            f"{name}: {found.database} is at {', '.join(standing.applied)}, which is past {', '.join(wanted)}; "
+            "apply only goes forward",
+            f"leave it, or go back by hand in the service's folder: alembic downgrade {wanted[0]}",
+            data={"revisions": list(standing.applied), "to": list(wanted)},
+        )
+    told = wanted[0] if len(wanted) == 1 and to != "heads" else to
+    return Aim(told, state.rows_after(graph, standing.applied, wanted), pending)
+
+
+def _as_planned(found: situation.Situation, seen: Sequence[str] | None) -> None:
+    if seen is not None and set(seen) != set(found.standing.applied):
+        raise faults.RefusedFault(
+            "changed-since-plan",
+            f"{found.service.name}: {found.database} was at {_at(seen)} when this was planned, and is now at "
+            f"{_at(found.standing.applied)}: somebody else migrates",
+            "look again, then run it again: invoke status",
+        )
+
+
+def _run(found: situation.Situation, target: Aim, tell: worker.Tell) -> None:
+    went = walk.Walk()
+    try:
+        with guard.only(found.url, variable=found.service.url_variable):
+            walk.upgrade(found.of, target.name, went, tell)
+    except faults.RefusedFault:
+        raise
+    except faults.Fault as fault:
+        raise half_applied.failure(found, fault, went, tell) from fault
+    tell.step("look again")
+    now = found.again().standing.applied
+    graph = found.code.graph
+    unknown = set(now) - graph.by_id.keys()
+    if unknown or graph.ancestors(now) != graph.ancestors(target.rows):
+        raise _elsewhere(found, target, now, went)
+
+
+def _elsewhere(found: situation.Situation, target: Aim, now: Sequence[str], went: walk.Walk) -> faults.ProjectFault:
+    """The run ended well, and the database is not where it was to be."""
+    moved = set(now) != set(found.standing.applied)
+    message = (
+        f"{found.service.name}: the upgrade to {target.name} ended without an error, but {found.database} is at "
+        f"{_at(now)} instead of {_at(target.rows)}"
+    )
+    mend = (
+        f"env.py must commit, and work on {found.table.quoted}: look for a query before context.configure(), "
+        "or for another version_table than the one read from it (declare version_table: in services.yaml)"
+    )
+    if went.errors:
+        error = went.errors[-1]
+        where = f" in revision {went.current.revision}" if went.current is not None else ""
+        message += f"; the database had refused a statement{where}: {str(error).strip().splitlines()[0]}"
+        mend = "env.py swallows exceptions: let them through, then mend the statement"
+    elif not went.revisions:
+        message += "; no revision was run"
+    return faults.ProjectFault(
+        "other-revision" if moved else "nothing-applied",
+        message,
+        mend,
+        data={"before": list(found.standing.applied), "after": list(now), "wanted": list(target.rows)},
+    )
+
+
+def _at(rows: Sequence[str]) -> str:
+    return ", ".join(rows) or "no revision"
+
+
+def _result(before: situation.Situation, after: situation.Situation, outcome: str) -> dict[str, Any]:
+    left = set(after.standing.pending)
+    applied = [each for each in before.standing.pending if each not in left]
+    return {
+        "outcome": outcome,
+        "state": before.standing.state,
+        "before": list(before.standing.applied),
+        "after": list(after.standing.applied),
+        "applied": [before.code.describe(each) for each in applied],
+        "tables": after.observed.tables,
+        "address": before.database,
+    }
