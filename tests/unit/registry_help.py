@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stillroom.registry import load, model
 from stillroom.registry.mistakes import WrongRegistry
 
-__all__ = ["HERE", "loaded", "mistakes", "written"]
+__all__ = ["ANY_TIME", "HERE", "loaded", "mistakes", "written"]
+
+ANY_TIME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For property tests: as many examples as find things, however slow the machine is just now."""
 
 HERE = "defaults: {path: ., config: '{name}.ini'}\n"
 """Every service in the registry's own folder, so that no folders have to be made; one line."""

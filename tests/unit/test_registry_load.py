@@ -155,6 +155,7 @@ def test_an_unknown_environment_is_told(fleet: model.Fleet) -> None:
     assert caught.value.mend == "Did you mean 'staging'? There are: development, staging"
 
 
+@registry_help.ANY_TIME
 @given(data=st.data(), names=st.lists(st.from_regex("[a-z][a-z0-9]{0,6}", fullmatch=True), min_size=1, unique=True))
 def test_any_subset_is_selected_in_order(
     data: st.DataObject, names: list[str], tmp_path_factory: pytest.TempPathFactory

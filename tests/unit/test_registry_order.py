@@ -59,6 +59,7 @@ def test_a_cycle_reads_in_the_direction_of_after() -> None:
     assert order.cycles({"c": ["a"], "a": ["b"], "b": ["c"], "d": ["a"]}) == [["c", "a", "b", "c"]]
 
 
+@registry_help.ANY_TIME
 @given(_GRAPHS)
 def test_cycles_are_found_exactly_when_there_are_some(after: dict[str, list[str]]) -> None:
     """Every cycle told is one, none share a service, and without them the order exists."""
@@ -80,6 +81,7 @@ def test_cycles_are_found_exactly_when_there_are_some(after: dict[str, list[str]
     )
 
 
+@registry_help.ANY_TIME
 @given(data=st.data(), after=_GRAPHS, chosen=st.sets(st.sampled_from(_NAMES), min_size=1))
 def test_batches_keep_every_wish(
     data: st.DataObject,

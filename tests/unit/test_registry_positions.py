@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom.registry import positions
+from tests.unit import registry_help
 
 _TEXT = st.text(st.characters(categories=("L", "N", "P", "S")) | st.just(" "), max_size=12)
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXT
@@ -18,6 +19,7 @@ _DATA = st.recursive(
 )
 
 
+@registry_help.ANY_TIME
 @given(_DATA)
 def test_json_is_read_as_what_it_means(data: Any) -> None:
     """JSON is YAML: whatever json writes comes back equal, of the same types."""
@@ -26,6 +28,7 @@ def test_json_is_read_as_what_it_means(data: Any) -> None:
     assert json.dumps(read) == json.dumps(data)
 
 
+@registry_help.ANY_TIME
 @given(st.dictionaries(_TEXT, st.dictionaries(_TEXT, st.lists(_TEXT, max_size=3), max_size=3), min_size=1, max_size=4))
 def test_every_place_is_where_the_text_is(data: dict[str, dict[str, list[str]]]) -> None:
     """At the line and column of a path stands its key, or its value where it is an item of a list."""

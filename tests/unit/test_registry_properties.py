@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom import errors
@@ -46,10 +46,8 @@ _BAD = {
     "schema": ("schemas", "[pg_temp]", "is a schema of PostgreSQL itself", len("schemas: [")),
 }
 
-_SETTINGS = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
-
-@_SETTINGS
+@registry_help.ANY_TIME
 @given(data=st.data(), names=_NAMES)
 def test_any_registry_of_valid_names_loads(
     data: st.DataObject, names: list[str], tmp_path_factory: pytest.TempPathFactory
@@ -73,7 +71,7 @@ def test_any_registry_of_valid_names_loads(
             assert service.container in (service.name, f"{service.name}-app")
 
 
-@_SETTINGS
+@registry_help.ANY_TIME
 @given(data=st.data(), names=_NAMES)
 def test_every_mistake_is_told_where_it_stands(
     data: st.DataObject, names: list[str], tmp_path_factory: pytest.TempPathFactory
@@ -123,14 +121,14 @@ _FILES = st.fixed_dictionaries(
 )
 
 
-@_SETTINGS
+@registry_help.ANY_TIME
 @given(data=_FILES | _VALUES)
 def test_any_data_loads_or_is_refused(data: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever the file holds, there is a fleet or a RegistryError with mistakes in lines that exist."""
     _load_or_refuse(json.dumps(data, indent=1), tmp_path_factory)
 
 
-@_SETTINGS
+@registry_help.ANY_TIME
 @given(text=st.text(st.characters(codec="utf-8"), max_size=60) | st.text("ab:-[]{}&*!|>'\"#%@`, \n\t?<", max_size=60))
 def test_any_text_loads_or_is_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever the file is, nothing but a RegistryError comes out."""

@@ -94,6 +94,7 @@ def test_placeholders_are_replaced_in_every_text(tmp_path: Path) -> None:
     assert service.env_name == "ALERT_PROCESSOR"
 
 
+@registry_help.ANY_TIME
 @given(st.text("{}nameNAME x", max_size=20), st.from_regex("[a-z][a-z0-9-]{0,5}x", fullmatch=True))
 def test_expansion_leaves_no_known_placeholder(text: str, name: str) -> None:
     """Text without braces around it stays; `{name}` never survives but as `{{name}}`."""
