@@ -20,18 +20,37 @@ from stillroom.embedded import binaries, placement, process, server
 from stillroom.embedded.cluster import Cluster
 from tests.support import accounts
 from tests.support.holder import ROOT, hold
+from tests.support.postgres import temporary_folder
 
 
 @pytest.fixture
-def state(quick_path: Path) -> Iterator[Path]:
+def no_state(quick_path: Path) -> Iterator[Path]:
     """A folder like `.stillroom`, not made yet, whose server is gone after the test."""
     yield quick_path / ".stillroom"
     _cluster(quick_path / ".stillroom").remove()
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """A folder like `.stillroom` with an empty database, to be copied: that is quicker than making one."""
+    folder = temporary_folder()
+    with server.running(folder):
+        pass
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def closed(quick_path: Path) -> Path:
-    """A folder that nobody but its owner may enter."""
+def state(no_state: Path, made: Path) -> Path:
+    """A folder like `.stillroom`, in which the embedded database was used before."""
+    subprocess.run(["cp", "-a", made, no_state], check=True)
+    return no_state
+
+
+@pytest.fixture
+def closed(quick_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that nobody but its owner may enter, and another for what has to lie elsewhere."""
+    monkeypatch.setenv("STILLROOM_DATA", str(quick_path / "elsewhere"))
     folder = quick_path / "closed"
     folder.mkdir(mode=0o700)
     return folder
@@ -51,16 +70,16 @@ def _run(url: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def test_the_first_command_makes_and_the_last_stops_the_server(state: Path) -> None:
+def test_the_first_command_makes_and_the_last_stops_the_server(no_state: Path) -> None:
     """Nothing is needed before; nothing runs after; the data stay for the next time."""
-    with server.running(state) as embedded:
+    with server.running(no_state) as embedded:
         assert embedded.ensure(["auth"]) == ["auth"]
         assert embedded.version.startswith("18.")
         _run(embedded.url("auth", "postgresql"), "CREATE TABLE t AS SELECT 7 AS n")
-        assert server.status(state).running
-    assert not server.status(state).running
-    assert process.members(_cluster(state).data) == []
-    with server.running(state) as embedded:
+        assert server.status(no_state).running
+    assert not server.status(no_state).running
+    assert process.members(_cluster(no_state).data) == []
+    with server.running(no_state) as embedded:
         assert _ask(embedded.url("auth", "postgresql"), "SELECT n FROM t") == [(7,)]
 
 
@@ -83,16 +102,16 @@ def test_a_second_use_in_the_same_process_shares_the_server(state: Path) -> None
         assert _ask(outer.url("postgres", "postgresql"), "SELECT 1") == [(1,)]
 
 
-def test_concurrent_first_commands_start_one_server(state: Path) -> None:
+def test_concurrent_first_commands_start_one_server(no_state: Path) -> None:
     """Of three that begin at once on nothing, one makes the data; the last to leave stops the server."""
-    with hold(state, "a", "b") as first, hold(state, "a", "b") as second, hold(state, "b", "c") as third:
+    with hold(no_state, "a", "b") as first, hold(no_state, "a", "b") as second, hold(no_state, "b", "c") as third:
         holders = (first, second, third)
         assert len({each.facts["pid"] for each in holders}) == 1
         assert sorted(name for each in holders for name in each.facts["made"]) == ["a", "b", "c"]
         assert first.leave() == second.leave() == 0
-        assert server.status(state).running
+        assert server.status(no_state).running
         assert third.leave() == 0
-    assert not server.status(state).running
+    assert not server.status(no_state).running
 
 
 def test_a_killed_command_leaves_the_server_to_the_next(state: Path) -> None:
@@ -174,11 +193,11 @@ def test_stopping_waits_for_those_who_use_the_server(state: Path) -> None:
     assert not server.status(state).running
 
 
-def test_stop_and_status_make_nothing(state: Path) -> None:
+def test_stop_and_status_make_nothing(no_state: Path) -> None:
     """Asking about a server that never was leaves no trace."""
-    assert not server.status(state).running
-    assert not server.stop(state).running
-    assert not state.exists()
+    assert not server.status(no_state).running
+    assert not server.stop(no_state).running
+    assert not no_state.exists()
 
 
 def test_databases_are_made_once_whatever_they_are_called(state: Path) -> None:
@@ -190,13 +209,6 @@ def test_databases_are_made_once_whatever_they_are_called(state: Path) -> None:
         assert set(embedded.databases()) == {*names, "postgres"}
         for name in names:
             assert _ask(embedded.url(name, "postgresql"), "SELECT current_database()") == [(name,)]
-
-
-@pytest.mark.parametrize("name", ["", "x" * 64, "ä" * 32, "line\nbreak", "nul\0"])
-def test_a_name_that_postgresql_would_cut_or_refuse_is_wrong_use(state: Path, name: str) -> None:
-    """It would never be found again."""
-    with server.running(state) as embedded, pytest.raises(errors.UsageError, match="cannot be the name of a database"):
-        embedded.ensure([name])
 
 
 def test_psql_connects_over_the_url(state: Path) -> None:
@@ -267,12 +279,12 @@ def test_any_path_will_do(quick_path: Path, folder: str) -> None:
         _cluster(state).remove()
 
 
-def test_half_made_data_are_made_anew(state: Path) -> None:
+def test_half_made_data_are_made_anew(no_state: Path) -> None:
     """What an initdb that was killed leaves is no database."""
-    home = state / "postgres"
+    home = no_state / "postgres"
     (home / "data.new" / "base").mkdir(parents=True)
     (home / "data.new" / "PG_VERSION").write_text("18\n")
-    with server.running(state) as embedded:
+    with server.running(no_state) as embedded:
         assert embedded.databases() == ["postgres"]
     assert not (home / "data.new").exists()
 
@@ -298,7 +310,7 @@ def test_a_server_that_does_not_start_shows_the_end_of_its_log(state: Path) -> N
     assert 'invalid value for parameter "shared_buffers"' in caught.value.detail
 
 
-def test_without_the_wheel_the_mend_is_its_installation(state: Path) -> None:
+def test_without_the_wheel_the_mend_is_its_installation(no_state: Path) -> None:
     """A base installation has no embedded database, and says how to get it."""
     code = f"""
 import sys; sys.path.insert(0, {str(ROOT / "src")!r})
@@ -306,13 +318,13 @@ from pathlib import Path
 from stillroom import errors
 from stillroom.embedded import server
 try:
-    server.start(Path({str(state)!r}))
+    server.start(Path({str(no_state)!r}))
 except errors.UsageError as error:
     print(error.mend)
 """
     done = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True)
     assert done.stdout.strip() == "pip install 'stillroom[embedded]'", done.stderr
-    assert not state.exists()
+    assert not no_state.exists()
 
 
 def test_an_ordinary_user_needs_nothing(quick_path: Path) -> None:

@@ -20,11 +20,14 @@ from stillroom.embedded import account as accounts
 
 __all__ = ["claim", "data_folder", "elsewhere", "make_folder", "programs", "short_folder", "socket_folder"]
 
+_VARIABLE = "STILLROOM_DATA"
 _LONGEST_SOCKET = 107 - len("/.s.PGSQL.65535")
 
 
 def elsewhere() -> Path:
-    """The folder for data and programs that cannot stay where they belong."""
+    """The folder for data and programs that cannot stay where they belong (`STILLROOM_DATA` names another)."""
+    if os.environ.get(_VARIABLE):
+        return Path(os.environ[_VARIABLE]).absolute()
     if os.geteuid() == 0:
         return Path("/var/lib/stillroom")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "stillroom"
@@ -46,7 +49,7 @@ def data_folder(home: Path, account: accounts.Account | None) -> Path:
         return there
     raise errors.StillroomError(
         f"the server cannot keep its data below {home} nor below {there.parent}",
-        "move the project to a folder that the user who runs the server can enter, or run as an ordinary user",
+        f"set {_VARIABLE} to a folder that the user who runs the server can enter, or run as an ordinary user",
     )
 
 
