@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from invoke.collection import Collection
-from stillroom.tasks import generation
+from stillroom.tasks import checks, database, generation, services
 
 __all__ = ["namespace"]
 
 namespace = Collection()
-for _task in (generation.regenerate,):
+for _task in (
+    services.services,
+    checks.preflight,
+    generation.regenerate,
+    database.database,
+):
     namespace.add_task(_task)

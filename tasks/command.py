@@ -106,15 +106,21 @@ class Call:
         from stillroom.history import replace
 
         for done in replace.recover(self.fleet.state):
-            self.say(done.sentence)
+            self.say(str(done))
 
     @contextmanager
-    def watching(self, title: str, services: Sequence[model.Service] | None = None) -> Iterator[Watcher]:
-        """Live progress for the selected services."""
+    def watching(self, title: str, *, brief: bool = False) -> Iterator[Watcher]:
+        """Live progress for the selected services.
+
+        Args:
+            title: what is done.
+            brief: without a terminal, say nothing while all goes well: what is found is shown afterwards.
+        """
         from stillroom.people import progress
 
-        names = [each.name for each in (self.services if services is None else services)]
-        with progress.watching(title, names, verbose=self.verbose, quiet=self.json) as watcher:
+        names = [each.name for each in self.services]
+        quiet = self.json or (brief and not sys.stderr.isatty() and not self.verbose)
+        with progress.watching(title, names, verbose=self.verbose, quiet=quiet) as watcher:
             yield watcher
 
     def say(self, line: str = "") -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from stillroom.tasks import checks
 from stillroom.tasks.command import Call, command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stillroom import regenerate as job
+    from stillroom.fleet import Outcome
 
 __all__ = ["regenerate"]
 
@@ -53,6 +60,7 @@ def regenerate(
 
     Example: invoke regenerate --service auth --apply
     """
+    from stillroom import protection
     from stillroom import regenerate as job
 
     options = job.Options(
@@ -66,18 +74,49 @@ def regenerate(
         carry_over=carry_over,
         accept_loss=tuple(accept_loss),
         reset_in_place=reset_in_place,
-        allow_protected=allow_protected or None,
-        expect_database=expect_database or None,
+        permission=protection.Permission(allow_protected or None, expect_database or None),
     )
     with call.session() as session:
+        facts = checks.before(call, session, skip_db_check=skip_db_check, ignore=ignore_preflight)
+        plan = job.make_plan(call.environment, call.services, facts, options)
+        if dry_run:
+            _show_plan(call, plan)
+            return
+        if plan.questions:
+            call.confirm(f"This will {' and '.join(plan.questions)}. Go on?", yes=yes)
         with call.watching("regenerate") as watcher:
             outcomes = job.run(session, call.services, options, watcher)
-        if not call.json:
-            _show(outcomes, options)
-        call.finish(outcomes, lambda done: done.to_dict())
+    if not call.json:
+        _show(call, outcomes)
+    call.finish(outcomes, lambda done: done.to_dict())
 
 
-def _show(outcomes: Any, options: Any) -> None:
+def _show_plan(call: Call, plan: job.Plan) -> None:
+    if call.json:
+        from stillroom.people import summary
+
+        summary.print_json(
+            {"command": "regenerate", "environment": call.environment.name, "dry_run": True, **plan.to_dict()}
+        )
+        return
+    from stillroom.people import tables
+
+    rows = [
+        [
+            each.service,
+            each.address,
+            each.generates_on,
+            _relative(each.folder, call),
+            f"{len(each.replaces)} files" + (", backed up" if each.backup else "") if each.replaces else "nothing",
+            "upgraded" if each.applies else "not touched" if not each.resets else "left empty",
+        ]
+        for each in plan.entries
+    ]
+    headers = ["service", "database", "generates on", "writes to", "replaces", "database then"]
+    tables.show(headers, rows, title="regenerate would do this (nothing was done)")
+
+
+def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
     from stillroom.people import tables
 
     rows = []
@@ -87,7 +126,6 @@ def _show(outcomes: Any, options: Any) -> None:
             mark = f"skipped: {outcome.skipped}" if outcome.skipped else "[red]✗ failed[/]"
             rows.append([outcome.service.name, "", "", "", mark, "", "", f"{outcome.seconds:.1f}"])
             continue
-        copied = f"{done.copied:,} bytes" if done.copied else "unchanged"
         rows.append(
             [
                 outcome.service.name,
@@ -95,10 +133,35 @@ def _show(outcomes: Any, options: Any) -> None:
                 done.operations,
                 done.revision,
                 "[green]✓ proven[/]",
-                copied,
+                f"{done.copied:,}" if done.copied else "unchanged",
                 done.applied or "-",
                 f"{outcome.seconds:.1f}",
             ]
         )
-    headers = ["service", "tables", "operations", "revision", "proof", "copied", "applied", "seconds"]
-    tables.show(headers, rows, numbers=("tables", "operations", "copied", "seconds"))
+    headers = ["service", "tables", "operations", "revision", "proof", "copied bytes", "applied", "seconds"]
+    tables.show(headers, rows, numbers=("tables", "operations", "copied bytes", "seconds"))
+    _show_changes(call, outcomes)
+
+
+def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
+    """How each new baseline differs from the history it replaced, and where that is kept."""
+    for outcome in outcomes:
+        done = outcome.value
+        if done is None or not done.copied or done.loss is None:
+            continue
+        lines = list(done.loss["difference"])
+        call.say(f"{outcome.service.name}: schema from old to new: {len(lines) or 'no'} difference{'' if len(lines) == 1 else 's'}")
+        shown = lines if call.verbose else lines[:10]
+        for line in shown:
+            call.say(f"    {line}")
+        if len(lines) > len(shown):
+            call.say(f"    … {len(lines) - len(shown)} more with --verbose")
+    kept = [outcome.value.backup for outcome in outcomes if outcome.value is not None and outcome.value.backup]
+    if kept:
+        call.say(f"The replaced files are kept; invoke restore --service NAME puts them back ({len(kept)} backups)")
+
+
+def _relative(path: object, call: Call) -> str:
+    import os
+
+    return os.path.relpath(str(path), str(call.fleet.root))

@@ -1,15 +1,20 @@
-"""`regenerate`: each service's history is replaced by one fresh baseline, made and proven on a scratch database."""
+"""`regenerate`: each service's history is replaced by one fresh baseline, made and proven on a scratch database.
+
+Observe (preflight's facts), decide (`plan`, pure), act (`run`): what `--dry-run` prints is the plan that a run carries
+out.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from stillroom import fleet, session
+from stillroom import bring_home, errors, fleet, protection, session
 from stillroom.registry import model
 
-__all__ = ["Done", "Options", "run"]
+__all__ = ["Done", "Entry", "Options", "Plan", "make_plan", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +31,69 @@ class Options:
     carry_over: bool = False
     accept_loss: tuple[str, ...] = ()
     reset_in_place: bool = False
-    allow_protected: str | None = None
-    expect_database: str | None = None
+    permission: protection.Permission = protection.Permission()
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What will be done for one service.
+
+    Attributes:
+        service: its name.
+        address: `host:port/database` of its own database, or why that is not known.
+        generates_on: in words.
+        folder: where the file goes.
+        replaces: the revision files that are there now.
+        backup: whether they are backed up first.
+        applies: whether its own database is upgraded afterwards.
+        resets: whether its own database is emptied.
+    """
+
+    service: str
+    address: str
+    generates_on: str
+    folder: Path
+    replaces: tuple[str, ...]
+    backup: bool
+    applies: bool
+    resets: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run carries out, for all services, decided before any of them is touched."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def questions(self) -> list[str]:
+        """What has to be confirmed; empty where nothing that exists is changed."""
+        replaced = [each for each in self.entries if each.replaces]
+        applied = [each for each in self.entries if each.applies]
+        reset = [each for each in self.entries if each.resets]
+        asked = []
+        if reset:
+            asked.append(f"empty the databases of {_count(reset)} ({', '.join(each.address for each in reset)})")
+        if replaced:
+            files = sum(len(each.replaces) for each in replaced)
+            asked.append(f"replace {files} revision file{'s' if files != 1 else ''} of {_count(replaced)}")
+        if applied:
+            asked.append(f"upgrade the databases of {_count(applied)}")
+        return asked
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {"services": [{"name": each.service, **_entry_dict(each)} for each in self.entries]}
+
+
+def _count(entries: Sequence[Entry]) -> str:
+    return f"{len(entries)} service{'s' if len(entries) != 1 else ''}"
+
+
+def _entry_dict(entry: Entry) -> dict[str, Any]:
+    found = dataclasses.asdict(entry)
+    del found["service"]
+    return {**found, "folder": str(entry.folder)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +104,7 @@ class Done:
         copied: bytes written to the migrations folder; 0 where the file was there already.
         applied: what the upgrade of the service's database came to; None where it was not asked for.
         loss: what the old history had and the baseline lacks, and the schema difference; None without old history.
+        backup: where the old files are kept; None where there were none, or none were wanted.
     """
 
     tables: int
@@ -49,16 +116,88 @@ class Done:
     proof: Mapping[str, float]
     mended: Sequence[str]
     loss: Mapping[str, Any] | None
+    replaced: Sequence[str]
+    backup: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
         return dataclasses.asdict(self)
 
 
+def make_plan(
+    environment: model.Environment,
+    services: Sequence[model.Service],
+    facts: Mapping[str, Mapping[str, Any]],
+    options: Options,
+) -> Plan:
+    """Decides, from what preflight saw, what will be done. Pure.
+
+    Args:
+        environment: where the services run.
+        services: which ones.
+        facts: service -> preflight's facts.
+        options: what was asked for.
+
+    Raises:
+        errors.Refused: where a database would be emptied that is protected.
+    """
+    return Plan(tuple(_entry(environment, service, facts.get(service.name, {}), options) for service in services))
+
+
+def _entry(
+    environment: model.Environment, service: model.Service, facts: Mapping[str, Any], options: Options
+) -> Entry:
+    if options.reset_in_place:
+        _check_protection(environment, service, facts, options)
+    replaces = tuple(str(each["name"]) for each in facts.get("files", ()))
+    return Entry(
+        service=service.name,
+        address=str(facts.get("address") or f"(not looked at: ${service.url_variable})"),
+        generates_on=_where(environment, service, options),
+        folder=bring_home.folder(service),
+        replaces=replaces,
+        backup=bool(replaces) and not options.skip_backup,
+        applies=options.apply,
+        resets=options.reset_in_place,
+    )
+
+
+def _where(environment: model.Environment, service: model.Service, options: Options) -> str:
+    if options.reset_in_place:
+        return "its own database, emptied first"
+    if service.scratch_url_variable:
+        return f"the scratch database of ${service.scratch_url_variable}"
+    if environment.database != "embedded" and service.scratch == "embedded":
+        return "a scratch database on the embedded server"
+    return "a scratch database beside its own"
+
+
+def _check_protection(
+    environment: model.Environment, service: model.Service, facts: Mapping[str, Any], options: Options
+) -> None:
+    if not facts.get("database"):
+        raise errors.Refused(
+            f"{service.name}: its database could not be looked at, so nobody knows whether it is protected",
+            "leave out --skip-db-check, and mend what preflight says of the database",
+        )
+    protection.check(
+        service.name,
+        environment.name,
+        environment.protected,
+        facts.get("marker"),
+        str(facts["database"]),
+        options.permission,
+    )
+
+
 def run(
     opened: session.Session, services: Sequence[model.Service], options: Options, watcher: fleet.Watcher
 ) -> list[fleet.Outcome[Done]]:
-    """Carries it out for all services at once."""
+    """Carries it out for all services at once.
+
+    Each service is generated, proven, brought home and applied on its own; one that fails leaves its old history and
+    its database as they were.
+    """
     return fleet.run(
         services,
         lambda service, follower: _one(opened, service, options, follower),
@@ -69,20 +208,37 @@ def run(
 
 
 def _one(opened: session.Session, service: model.Service, options: Options, follower: fleet.Follower) -> Done:
-    asked = {
-        "message": options.message or service.message,
-        "accept_loss": list(options.accept_loss),
-        "carry_over": options.carry_over,
-    }
-    made = opened.call(service, "generate", asked, follower)
+    if options.check_existing:
+        follower.step("compare histories")
+        bring_home.compare_with_target(opened, service, follower)
+    made = opened.call(service, "generate", _asked(service, options), follower)
+    follower.step("copy back")
+    home = bring_home.replace_history(opened.fleet.state, service, made, backup=not options.skip_backup)
+    applied = None
+    if options.apply:
+        answer = opened.call(service, "upgrade", {}, follower)
+        applied = "already there" if answer.get("unchanged") else "✓"
     return Done(
         tables=made["tables"],
         operations=made["operations"],
         revision=made["revision"],
-        file=made["file"]["name"],
-        copied=0,
-        applied=None,
+        file=home.file,
+        copied=home.copied,
+        applied=applied,
         proof=made["proof"],
         mended=made["mended"],
         loss=made["loss"],
+        replaced=home.removed,
+        backup=home.backup,
     )
+
+
+def _asked(service: model.Service, options: Options) -> dict[str, Any]:
+    return {
+        "message": options.message or service.message,
+        "accept_loss": list(options.accept_loss),
+        "carry_over": options.carry_over,
+        "reset_in_place": options.reset_in_place,
+        "allow_marked": options.permission.environment,
+        "expect_database": options.permission.database,
+    }

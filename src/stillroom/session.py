@@ -73,7 +73,7 @@ class Session:
         return self.environment.database == "embedded"
 
     def _uses_embedded_scratch(self, service: model.Service) -> bool:
-        return "embedded" in (service.scratch, self.environment.scratch)
+        return service.scratch == "embedded"
 
     def call(
         self,

@@ -9,7 +9,7 @@ import pytest
 
 from stillroom.registry import json_schema, positions, shape
 
-jsonschema = pytest.importorskip("jsonschema")
+import jsonschema
 
 _ROOT = Path(__file__).parents[2]
 _SAMPLES = Path(__file__).with_name("registry_samples")

@@ -10,6 +10,7 @@ output); the parent answers `{"id", "pid"}` when it has forked and `{"id", "stat
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -19,7 +20,7 @@ import socket
 import time
 from typing import Any
 
-from . import worker
+from . import operations, worker
 
 __all__ = ["PRELOADED", "serve"]
 
@@ -41,10 +42,14 @@ _GRACE_SECONDS = 10.0
 
 def serve(control: socket.socket) -> None:
     """Forks workers until the operator closes the control socket; then ends them and returns."""
+    # What is missing here is the business of preflight, in the worker that needs it.
     for name in PRELOADED:
-        # What is missing here is the business of preflight, in the worker that needs it.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    for module in operations.modules():
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f".{module}", __package__)
+    gc.freeze()
     children: dict[int, str] = {}
     wakeup_read, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)

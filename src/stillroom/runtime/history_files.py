@@ -1,0 +1,23 @@
+"""The operation `history_files`: the revision files as the target has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import facts, locations, project, revisions
+
+if TYPE_CHECKING:
+    from . import protocol, worker
+
+__all__ = ["history_files"]
+
+
+def history_files(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Name and content of each revision file, read and not executed."""
+    service = facts.ServiceFacts.from_dict(request.service)
+    project.enter(service)
+    tell.step("read history")
+    where = locations.locations(service.config)
+    graph = revisions.read(where.version_locations, recursive=where.recursive)
+    files = [{"name": each.name, "content": each.source.decode("utf-8", "replace")} for each in graph.revisions]
+    return {"files": files, "heads": list(graph.heads)}

@@ -1,0 +1,67 @@
+"""`invoke preflight`, and how other commands stop at what it finds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from stillroom import errors
+from stillroom.tasks.command import Call, command
+
+if TYPE_CHECKING:
+    from stillroom.session import Session
+
+__all__ = ["before", "preflight"]
+
+
+@command("preflight", options={"skip-db-check": "Leave the database out."})
+def preflight(call: Call, skip_db_check: bool = False) -> None:
+    """Check everything that would make a run fail, before it starts.
+
+    Example: invoke preflight --service auth --verbose
+    """
+    from stillroom import preflight as job
+    from stillroom.people import findings, summary
+
+    with call.session() as session, call.watching("preflight", brief=True) as watcher:
+        outcomes = job.run(session, call.services, job.Options(skip_db_check=skip_db_check), watcher)
+    if call.json:
+        summary.print_json(findings.document(call.environment.name, outcomes))
+    else:
+        findings.show(outcomes, verbose=call.verbose)
+    bad = [each.service.name for each in outcomes if each.value is None or each.value.errors]
+    if bad:
+        raise errors.PreflightFailed(
+            f"preflight found errors in {len(bad)} of {len(outcomes)} services ({', '.join(bad)}); nothing was touched",
+            "mend what is listed above",
+        )
+
+
+def before(call: Call, session: Session, *, skip_db_check: bool, ignore: bool) -> Mapping[str, Mapping[str, Any]]:
+    """Runs preflight ahead of another command.
+
+    Returns:
+        service -> preflight's facts.
+
+    Raises:
+        errors.PreflightFailed: on errors, unless they are to be ignored (in a terminal it asks); nothing was touched.
+    """
+    from stillroom import preflight as job
+    from stillroom.people import findings
+
+    with call.watching("preflight", brief=True) as watcher:
+        outcomes = job.run(session, call.services, job.Options(skip_db_check=skip_db_check), watcher)
+    for each in outcomes:
+        if each.value is not None:
+            for level, line in findings.lines(each.value, verbose=False):
+                if level != "ok" and (each.value.errors or each.value.warnings):
+                    call.say(line)
+    if not ignore:
+        try:
+            job.refuse(outcomes)
+        except errors.PreflightFailed:
+            if call.json or not sys.stdin.isatty():
+                raise
+            call.confirm("Preflight found errors. Go on in spite of them?", yes=False, flag="--ignore-preflight")
+    return {each.service.name: each.value.facts for each in outcomes if each.value is not None}
