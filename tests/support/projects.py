@@ -230,6 +230,7 @@ def make_service(
     ini: str = INI,
     files: Mapping[str, str | None] | None = None,
     url_variable: str | None = None,
+    modules: str | None = "app.models",
     **settings: Any,
 ) -> Made:
     """Writes a service into `path`; its name is the folder's.
@@ -243,10 +244,11 @@ def make_service(
         ini: the text of alembic.ini.
         files: further files, relative name to text, written last; None takes a file away.
         url_variable: default `<NAME>_DATABASE_URL`.
-        settings: what the registry says about the service: `schemas=["shop"]`, `heads=2`, `time_limit=5`.
+        modules: what the registry says as `models:`; None: nothing, so that env.py alone knows.
+        settings: what else the registry says about the service: `schemas=["shop"]`, `heads=2`, `time_limit=5`.
     """
     variable = url_variable or path.name.upper().replace("-", "_") + "_DATABASE_URL"
-    made = Made(path, variable, {"models": "app.models", "url_variable": variable, **settings})
+    made = Made(path, variable, {"models": modules, "url_variable": variable, **settings})
     made.write("alembic.ini", ini)
     made.write("app/__init__.py", "")
     made.write_models(table("product", "name: Mapped[str]") if models is None else models)
@@ -291,7 +293,7 @@ def make_registry(
 
 
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A setting that is None is not said at all: `models=None` leaves the models to env.py."""
+    """A setting that is None is not said at all."""
     return {name: value for name, value in settings.items() if value is not None}
 
 

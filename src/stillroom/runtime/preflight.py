@@ -268,7 +268,7 @@ class _Preflight:
         """What services.yaml declares and env.py does must be the same."""
         service = self.service
         said = [
-            f"{key}: {declared} in services.yaml is {real!r} in env.py"
+            f"{key}: {declared!r} in services.yaml is {real!r} in env.py"
             for key, declared, real in (
                 ("version_table", service.version_table, table.name),
                 ("version_table_schema", service.version_table_schema, table.schema),
