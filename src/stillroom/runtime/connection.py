@@ -103,10 +103,22 @@ def _carry_out(engine: Engine, url: URL, work: Callable[[Connection], _T], autoc
             connection = engine.connect()
         with _diagnosed(url, connecting=False):
             return _in_transaction(connection, work, autocommit)
+    except Exception:
+        raise
+    except BaseException:
+        # An interrupt in the middle of a statement: libpq would close the socket, which a busy server does not notice.
+        _cancel(connection)
+        raise
     finally:
         if connection is not None:
             connection.close()
         engine.dispose()
+
+
+def _cancel(connection: Connection | None) -> None:
+    if connection is not None and not connection.invalidated:
+        driver_connection: Any = connection.connection.dbapi_connection
+        driver_connection.cancel()
 
 
 async def _with_asyncpg(url: URL, arguments: dict[str, Any], work: Callable[[Connection], _T], autocommit: bool) -> _T:

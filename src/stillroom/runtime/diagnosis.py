@@ -50,6 +50,10 @@ _TEXTS = (
     ("53300", re.compile(r"too many (clients|connections)|remaining connection slots")),
     ("57P03", re.compile(r"the database system is (starting up|shutting down|in recovery|not (yet )?accepting)")),
     ("42501", re.compile(r"permission denied")),
+    (
+        "57P01",
+        re.compile(r"terminating connection due to|closed the connection unexpectedly|connection already closed"),
+    ),
     ("55000", re.compile(r"is not currently accepting connections")),
 )
 
@@ -177,14 +181,15 @@ class _Finding:
         return (f"{self.address} refused a statement: {self.text}{state}", "See the statement below the message")
 
 
+_NAME = r"(?P<name>.+?)(?:;|$)"
 _GRANTS = (
-    (re.compile(r"permission denied for schema (\S+)"), "GRANT USAGE, CREATE ON SCHEMA {name} TO {role}"),
-    (re.compile(r"permission denied for database (\S+)"), "GRANT CONNECT, CREATE ON DATABASE {name} TO {role}"),
-    (re.compile(r"permission denied for (?:table|view|relation) (\S+)"), "GRANT ALL ON {name} TO {role}"),
-    (re.compile(r"permission denied for sequence (\S+)"), "GRANT ALL ON SEQUENCE {name} TO {role}"),
-    (re.compile(r"permission denied to create database()"), "ALTER ROLE {role} CREATEDB"),
-    (re.compile(r"permission denied to create extension (\S+)"), "CREATE EXTENSION {name} -- as a superuser, once"),
-    (re.compile(r"must be owner of (?:\w+ )+(\S+)"), "ALTER ... {name} OWNER TO {role}, or GRANT its owner TO {role}"),
+    (re.compile(f"permission denied for schema {_NAME}"), "GRANT USAGE, CREATE ON SCHEMA {name} TO {role}"),
+    (re.compile(f"permission denied for database {_NAME}"), "GRANT CONNECT, CREATE ON DATABASE {name} TO {role}"),
+    (re.compile(f"permission denied for (?:table|view|relation) {_NAME}"), "GRANT ALL ON {name} TO {role}"),
+    (re.compile(f"permission denied for sequence {_NAME}"), "GRANT ALL ON SEQUENCE {name} TO {role}"),
+    (re.compile("permission denied to create database(?P<name>)"), "ALTER ROLE {role} CREATEDB"),
+    (re.compile(f"permission denied to create extension {_NAME}"), "CREATE EXTENSION {name} -- as a superuser, once"),
+    (re.compile(f"must be owner of (?P<kind>[a-z ]+) {_NAME}"), "ALTER {kind} {name} OWNER TO {role}"),
 )
 
 
@@ -192,11 +197,10 @@ def _grant(said: str, finding: _Finding) -> str:
     for pattern, mend in _GRANTS:
         match = pattern.search(said)
         if match:
-            name = match[1].strip("\"'")
-            line = mend.format(name=name, role=_quoted(finding.role))
+            facts = {"kind": "", **match.groupdict(), "role": _quoted(finding.role)}
+            line = mend.format(**{**facts, "name": _quoted(match["name"].strip("\"'")), "kind": facts["kind"].upper()})
             if "SCHEMA" in line:
-                database = _quoted(finding.address.database)
-                return f"{line}; (or: ALTER DATABASE {database} OWNER TO {_quoted(finding.role)};)"
+                return f"{line}; (or: ALTER DATABASE {_quoted(finding.address.database)} OWNER TO {facts['role']};)"
             return f"{line};"
     return f"Grant role {_quoted(finding.role)} what the message names"
 
