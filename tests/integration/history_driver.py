@@ -160,7 +160,7 @@ def main(mode: str, old: int, subfolder: bool) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         scene = Scene(Path(temporary).resolve(), old, subfolder=subfolder)
         found = twice(scene) if mode == "twice" else once(scene, fine=mode == "fine", stride=12)
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
