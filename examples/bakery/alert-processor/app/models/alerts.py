@@ -77,8 +77,6 @@ class Alert(Identified, Base):
         Index("idx_alerts_labels", "labels", postgresql_using="gin"),
         Index("idx_alerts_raised_at", "raised_at", postgresql_using="brin", postgresql_with={"pages_per_range": 32}),
         Index("idx_alerts_order", text("(details ->> 'order_id')")),
-        # Rows change often: leaves room for the new version on the same page.
-        {"postgresql_with": {"fillfactor": 80}},
     )
 
 

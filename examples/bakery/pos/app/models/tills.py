@@ -11,7 +11,7 @@ from sqlalchemy import DateTime, Enum, String, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, Identified
+from app.models.base import SCHEMA, Base, Identified
 
 
 class Vendor(enum.Enum):
@@ -20,8 +20,8 @@ class Vendor(enum.Enum):
     LIGHTSPEED = "lightspeed"
 
 
-# `inherit_schema` (the default) puts the type where its table is: pos.vendor. Two tables use it.
-VENDOR = Enum(Vendor, name="vendor", metadata=Base.metadata, values_callable=lambda kind: [each.value for each in kind])
+# The type stands where the tables are, pos.vendor, and two of them use it.
+VENDOR = Enum(Vendor, name="vendor", schema=SCHEMA, values_callable=lambda kind: [each.value for each in kind])
 
 
 class Till(Identified, Base):

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.models.base import Base, Identified
+from app.models.base import SCHEMA, Base, Identified
 from app.models.tills import VENDOR, Vendor
 
 
@@ -43,7 +43,7 @@ class Transaction(Identified, Base):
     # A refund points at the sale that it takes back.
     refunds_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("pos.transactions.id"))
     payment: Mapped[PaymentKind] = mapped_column(
-        Enum(PaymentKind, name="payment_kind", metadata=Base.metadata), server_default=PaymentKind.CARD.name
+        Enum(PaymentKind, name="payment_kind", schema=SCHEMA), server_default=PaymentKind.CARD.name
     )
     sold_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
