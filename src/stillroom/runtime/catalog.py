@@ -20,9 +20,12 @@ from typing import Any
 
 import sqlalchemy.engine
 
-from . import faults
+from . import faults, recreate
 
-__all__ = ["RIGHTS_KINDS", "Difference", "Item", "Snapshot", "compare", "key", "snapshot"]
+__all__ = ["RIGHTS_KINDS", "Difference", "Item", "Snapshot", "compare", "create_sql", "drop_sql", "key", "snapshot"]
+
+create_sql = recreate.create_sql
+drop_sql = recreate.drop_sql
 
 RIGHTS_KINDS = frozenset({"owner", "acl", "default_acl"})
 """Kinds that say who may do what, as against what there is."""
@@ -166,7 +169,8 @@ def snapshot(conn: sqlalchemy.engine.Connection, *, exclude_tables: Collection[s
             "server-too-old", f"the server runs PostgreSQL {shown}", "stillroom works with PostgreSQL 13 or newer"
         )
     rows = conn.exec_driver_sql(_statement(major)).all()
-    taken = Snapshot(Item(*row) for row in rows)
+    # What was dropped by somebody else while the statement ran has no definition any more.
+    taken = Snapshot(Item(*row) for row in rows if row[2] is not None)
     return taken.only(without_tables=frozenset(exclude_tables)) if exclude_tables else taken
 
 

@@ -222,7 +222,7 @@ rare AS MATERIALIZED (
         UNION ALL
         SELECT 'pg_publication_rel'::regclass, x.oid, c.relnamespace, c.oid, 'publication_table',
                quote_ident(p.pubname) || ' ' || x.prrelid::regclass::text,
-               'ALTER PUBLICATION ' || quote_ident(p.pubname) || ' ADD TABLE ' || x.prrelid::regclass::text
+               'ALTER PUBLICATION ' || quote_ident(p.pubname) || ' ADD TABLE ONLY ' || x.prrelid::regclass::text
                || coalesce(' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C") --@ 15
                                     FROM pg_attribute a --@ 15
                                     WHERE a.attrelid = x.prrelid AND a.attnum = ANY (x.prattrs::int2[])) || ')', '') --@ 15
@@ -263,13 +263,13 @@ standing AS (
     FROM object o
     WHERE o.acl IS NOT NULL
     UNION ALL
-    SELECT 'acl', 'column ' || r.name || '.' || quote_ident(a.attname), r.schema, r.name, a.attacl, '{}'::aclitem[],
+    SELECT 'acl', 'column ' || r.name || '.' || quote_ident(a.attname), r.schema, r.name, a.attacl, NULL::aclitem[],
            ' (' || quote_ident(a.attname) || ')', '', ' ON TABLE ' || r.name
     FROM pg_attribute a JOIN rel r ON r.oid = a.attrelid
     WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
     UNION ALL
     SELECT 'default_acl', d.thing || ' of ' || d.role || coalesce(' in schema ' || ns.name, ''), coalesce(ns.name, ''), '',
-           d.acl, CASE WHEN ns.oid IS NULL THEN acldefault(d.letter, d.owner) ELSE '{}' END, '',
+           d.acl, CASE WHEN ns.oid IS NULL THEN acldefault(d.letter, d.owner) END, '',
            'ALTER DEFAULT PRIVILEGES FOR ROLE ' || d.role || coalesce(' IN SCHEMA ' || ns.name, '') || ' ',
            ' ON ' || upper(d.thing)
     FROM (SELECT defaclrole AS owner, defaclnamespace AS nsid, defaclacl AS acl,
@@ -540,19 +540,19 @@ CROSS JOIN LATERAL (
 GROUP BY s.kind, s.name, s.schema, s.relation, s.prefix, s.target, g.direction, g.grantable, g.role
 
 UNION ALL
-SELECT 'comment', i.type || ' ' || i.identity,
+SELECT 'comment', i.type || ' ' || n.name,
        'COMMENT ON '
-       || CASE WHEN d.objsubid > 0 THEN 'COLUMN ' || i.identity
+       || CASE WHEN d.objsubid > 0 THEN 'COLUMN ' || n.name
                WHEN i.type = 'domain constraint'
                THEN (SELECT 'CONSTRAINT ' || quote_ident(c.conname) || ' ON DOMAIN ' || format_type(c.contypid, NULL)
                      FROM pg_constraint c WHERE c.oid = d.objoid)
-               WHEN i.type = 'table constraint' THEN 'CONSTRAINT ' || i.identity
-               WHEN i.type = 'statistics object' THEN 'STATISTICS ' || i.identity
-               WHEN i.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER ' || i.identity
-               WHEN i.type = 'aggregate' THEN 'AGGREGATE ' || replace(i.identity, '()', '(*)')
-               ELSE upper(i.type) || ' ' || i.identity END
+               WHEN i.type = 'table constraint' THEN 'CONSTRAINT ' || n.name
+               WHEN i.type = 'statistics object' THEN 'STATISTICS ' || n.name
+               WHEN i.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER ' || n.name
+               WHEN i.type = 'aggregate' THEN 'AGGREGATE ' || replace(n.name, '()', '(*)')
+               ELSE upper(i.type) || ' ' || n.name END
        || ' IS ' || quote_literal(d.description),
-       coalesce(r.schema, i.schema, CASE i.type WHEN 'schema' THEN i.identity ELSE '' END),
+       coalesce(r.schema, i.schema, CASE i.type WHEN 'schema' THEN n.name ELSE '' END),
        coalesce(r.relation, '')
 FROM (SELECT d.*,
              CASE d.classoid
@@ -566,6 +566,9 @@ FROM (SELECT d.*,
       FROM pg_description d
       WHERE d.objoid >= 16384 OR d.objoid = 2200 AND d.classoid = 'pg_namespace'::regclass) d
 CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+CROSS JOIN LATERAL (
+    SELECT CASE d.classoid WHEN 'pg_proc'::regclass THEN d.objoid::regprocedure::text ELSE i.identity END
+) n (name)
 LEFT JOIN rel r ON r.oid = d.relid
 WHERE i.type IS NOT NULL AND (i.schema IS NULL OR i.schema IN (SELECT ns.name FROM ns))
   AND NOT EXISTS (SELECT FROM member m WHERE m.classid = d.classoid AND m.objid = d.objoid)

@@ -1,4 +1,4 @@
-"""What there is in a database and what needs what: facts for a reset, read in three statements."""
+"""What there is in a database and what needs what: facts for a reset, read in four plain statements."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import functools
 import pkgutil
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import sqlalchemy.engine
 
-__all__ = ["Facts", "Object", "observe", "subject"]
+__all__ = ["Facts", "Id", "Object", "observe", "subject"]
 
 Id = tuple[int, int]
 """The catalog (as an object id) and the object id in it."""
@@ -24,7 +25,7 @@ class Object:
 
     Args:
         id: how the catalogs know it.
-        kind: `r`, `p`, `v`, `m`, `S`, `f` (as in `pg_class.relkind`), `routine`, `type` or `other`.
+        kind: `r`, `p`, `v`, `m`, `S`, `f` (as in `pg_class.relkind`), `routine`, `enum`, `type` or `other`.
         word: what it is in SQL: `TABLE`, `MATERIALIZED VIEW`, `ROUTINE`.
         name: its full name as SQL writes it, with argument types.
         shown: for people: `table public.orders`.
@@ -62,15 +63,24 @@ class Facts:
     """What was observed.
 
     Args:
+        database: its name.
+        role: as which we are connected, as SQL writes it.
+        lock_room: how many locks all sessions of the server can hold together.
         objects: id -> object; without sequences that belong to a column.
+        sequences: likewise those that do.
         part_of: id of a part -> id of what it is part of (which may be a part itself).
+        foreign_keys: id of a foreign key, as SQL writes its name.
         needs: pairs (id, id): the first cannot be without the second. Ids may be of parts.
     """
 
+    database: str
+    role: str
+    lock_room: int
     objects: Mapping[Id, Object]
+    sequences: Mapping[Id, Object]
     part_of: Mapping[Id, Id]
+    foreign_keys: Mapping[Id, str]
     needs: tuple[tuple[Id, Id], ...]
-    sequences: Mapping[Id, Object] = field(default_factory=dict)
 
     def whole(self, what: Id) -> Id:
         """The id of the whole that an object is part of; its own, if it is no part."""
@@ -80,26 +90,33 @@ class Facts:
             what = self.part_of[what]
         return what
 
-    def dependants(self) -> dict[Id, dict[Id, Id]]:
-        """Id of a whole -> id of a whole that needs it -> the part of that which does."""
-        found: dict[Id, dict[Id, Id]] = {}
+    @cached_property
+    def dependants(self) -> dict[Id, dict[Id, tuple[Id, ...]]]:
+        """Id of a whole -> id of a whole that needs it -> the parts of that (or itself) which do."""
+        found: dict[Id, dict[Id, tuple[Id, ...]]] = {}
         for what, needed in self.needs:
             one, other = self.whole(what), self.whole(needed)
             if one != other:
-                found.setdefault(other, {}).setdefault(one, what)
+                parts = found.setdefault(other, {}).setdefault(one, ())
+                found[other][one] = (*parts, what)
         return found
 
 
 def observe(conn: sqlalchemy.engine.Connection) -> Facts:
     """The objects of the connected database that are neither the system's nor an extension's."""
     read = {name: conn.exec_driver_sql(text).all() for name, text in _statements().items()}
+    database, role, lock_room = read["place"][0]
     part_of = {(row[0], row[1]): (row[2], row[3]) for row in read["parts"]}
     objects = {each.id: each for each in map(_object, read["objects"])}
     return Facts(
-        {key: each for key, each in objects.items() if key not in part_of},
-        part_of,
-        tuple(sorted(((row[0], row[1]), (row[2], row[3])) for row in read["dependencies"])),
-        {key: each for key, each in objects.items() if key in part_of},
+        database=database,
+        role=role,
+        lock_room=lock_room,
+        objects={key: each for key, each in objects.items() if key not in part_of},
+        sequences={key: each for key, each in objects.items() if key in part_of},
+        part_of=part_of,
+        foreign_keys={(row[0], row[1]): row[4] for row in read["parts"] if row[4]},
+        needs=tuple(sorted(((row[0], row[1]), (row[2], row[3])) for row in read["dependencies"])),
     )
 
 
