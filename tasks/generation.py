@@ -119,7 +119,7 @@ def _show_plan(call: Call, plan: job.Plan) -> None:
 def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
     from stillroom.people import tables
 
-    rows = []
+    rows: list[list[object]] = []
     for outcome in outcomes:
         done = outcome.value
         if done is None:

@@ -68,7 +68,7 @@ def replace_history(state: Path, service: model.Service, made: Mapping[str, Any]
     name = str(made["file"]["name"])
     kept = None
     if backup and old:
-        kept = str(backups.back_up(service.name, _located(service).version_locations, state, "regenerate").folder)
+        kept = str(backups.back_up(service.name, _located(service).version_locations, state, "regenerate").path)
     _place(service, state, {name: content}, tuple(each for each in old if each != name))
     return Home(name, len(content), tuple(old), kept)
 

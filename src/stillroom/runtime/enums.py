@@ -11,7 +11,7 @@ from . import faults, sqltext
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
-__all__ = ["Changes", "changes", "render_without_creation"]
+__all__ = ["Changes", "changes", "names", "render_without_creation"]
 
 _LABELS = """
 SELECT n.nspname, t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
@@ -67,6 +67,19 @@ def changes(context: MigrationContext, metadatas: list[Any]) -> Changes:
             found.undo_before.append(_create(name, existing[name]))
             found.sentences.append(f"the enum type {name[1]} is dropped: no model uses it any more")
     return found
+
+
+def names(metadata: Any) -> set[str]:
+    """Names (`schema.type` or `type`) of the enum types that a metadata's columns use."""
+    from sqlalchemy.dialects import postgresql
+
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return {
+        sqltext.full_name(enum.schema, str(enum.name))
+        for table in metadata.tables.values()
+        for column in table.columns
+        for enum in _enums_in(column.type, dialect)
+    }
 
 
 def render_without_creation(context: MigrationContext) -> None:

@@ -15,11 +15,15 @@ __all__ = ["OPERATIONS", "modules", "run"]
 # name -> (module beside this one, function in it): `(request, tell) -> JSON-able dict`
 OPERATIONS: dict[str, tuple[str, str]] = {
     "adopt": ("adopt", "adopt"),
+    "clean": ("cleaning", "clean"),
     "echo": ("echo", "echo"),
     "generate": ("generate", "generate"),
     "history_files": ("history_files", "history_files"),
+    "look": ("cleaning", "look"),
     "preflight": ("preflight", "preflight"),
     "record_sql": ("record_sql", "record_sql"),
+    "protect": ("cleaning", "protect"),
+    "restore_database": ("cleaning", "restore_database"),
     "status": ("status", "status"),
     "upgrade": ("upgrade", "upgrade"),
 }

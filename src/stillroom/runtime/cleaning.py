@@ -1,0 +1,141 @@
+"""The operations behind `cleanup`, `restore --database` and `protect`: looking at what a service owns, and emptying it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import connection, dump, environment, facts, faults, marker, owned, ownership, project, reset, survey, urls
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from . import protocol, worker
+
+__all__ = ["clean", "look", "protect", "restore_database"]
+
+
+def look(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """What the service owns in its database, and what a reset would do: nothing is changed."""
+    service, url = _begin(request, tell)
+    claimed = owned.claim(service, url)
+    tell.step("survey")
+
+    def work(conn: Connection) -> dict[str, Any]:
+        own = owned.resolve(claimed, conn)
+        planned = reset.plan(conn, own)
+        return {
+            **_surveyed(conn, own, url),
+            "drops": [str(each) for each in planned.drops],
+            "kept": [f"{each} (of role {each.owner})" for each in planned.kept],
+        }
+
+    return connection.run(url, work)
+
+
+def clean(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Empties what the service owns, after a dump of its rows.
+
+    Options: `backup` (path of the dump; None: no dump), `programs` (folders with pg_dump), `lock_timeout` (seconds),
+    `allow_marked`, `expect_database`.
+    """
+    service, url = _begin(request, tell)
+    claimed = owned.claim(service, url)
+    tell.step("survey")
+    found, own = connection.run(url, lambda conn: _both(conn, claimed, url))
+    dumped = None
+    if request.options.get("backup") and found["holds_data"]:
+        tell.step("dump rows")
+        target = Path(str(request.options["backup"]))
+        dumped = dump.dump(url, own, _major(found), target, request.options.get("programs") or ())
+    tell.step("reset")
+    report = empty(service, url, own, request.options)
+    return {**found, "report": report.to_dict(), "dump": dumped}
+
+
+def empty(
+    service: facts.ServiceFacts, url: str, own: ownership.Ownership, options: dict[str, Any]
+) -> reset.ResetReport:
+    """Resets with the options of a request.
+
+    Raises:
+        faults.Fault: what `reset.reset` raises, with the service's name in front.
+    """
+    try:
+        return reset.reset(
+            url,
+            own,
+            lock_timeout_s=float(options.get("lock_timeout") or 5.0),
+            allow_marked=options.get("allow_marked"),
+            expect_database=options.get("expect_database"),
+        )
+    except faults.Fault as fault:
+        fault.message = f"{service.name}: {fault.message}"
+        raise
+
+
+def restore_database(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Puts a dump back, in one transaction, into what is emptied first.
+
+    Options: those of `clean`, and `source` (path) and `sha256` of the dump.
+    """
+    answer = clean(request, tell)
+    service = facts.ServiceFacts.from_dict(request.service)
+    url = environment.service_url(service)
+    tell.step("restore rows")
+    source = Path(str(request.options["source"]))
+    entries = dump.restore(
+        url, source, str(request.options["sha256"]), _major(answer), request.options.get("programs") or ()
+    )
+    claimed = owned.claim(service, url)
+    after = connection.run(url, lambda conn: _both(conn, claimed, url)[0])
+    return {**after, "entries": entries, "dump": answer["dump"]}
+
+
+def protect(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+    """Marks the service's database as one of an environment, in the database itself.
+
+    Options: `environment` (its name; None: the mark is only read), `erase` (bool).
+    """
+    service, url = _begin(request, tell)
+    tell.step("mark")
+    name = request.options.get("environment")
+
+    def work(conn: Connection) -> str | None:
+        if request.options.get("erase"):
+            marker.erase(conn)
+            return None
+        return marker.write(conn, str(name)) if name else None
+
+    how = connection.run(url, work)
+    marked = connection.run(url, marker.read)
+    wanted = None if request.options.get("erase") else name
+    if (name or request.options.get("erase")) and marked != wanted:
+        raise faults.DatabaseFault(
+            "mark-not-kept",
+            f"{service.name}: the database says that it is marked as {marked}, not {wanted}",
+            "look who else marks it, then again",
+        )
+    return {"address": str(urls.address(url)), "marker": marked, "how": how}
+
+
+def _begin(request: protocol.Request, tell: worker.Tell) -> tuple[facts.ServiceFacts, str]:
+    service = facts.ServiceFacts.from_dict(request.service)
+    project.enter(service)
+    tell.step("connect")
+    return service, environment.service_url(service)
+
+
+def _both(conn: Connection, claimed: owned.Claim, url: str) -> tuple[dict[str, Any], ownership.Ownership]:
+    own = owned.resolve(claimed, conn)
+    return _surveyed(conn, own, url), own
+
+
+def _surveyed(conn: Connection, own: ownership.Ownership, url: str) -> dict[str, Any]:
+    address = urls.address(url)
+    found = survey.survey(conn, own, host=address.host, port=address.port)
+    return {**found.to_dict(), "address": str(address)}
+
+
+def _major(found: dict[str, Any]) -> int:
+    return int(str(found["server_version"]).partition(".")[0])
