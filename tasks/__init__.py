@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from invoke.collection import Collection
-from stillroom.tasks import checks, database, generation, services
+from stillroom.tasks import checks, database, databases, generation, services
 
 __all__ = ["namespace"]
 
@@ -11,7 +11,10 @@ namespace = Collection()
 for _task in (
     services.services,
     checks.preflight,
+    databases.cleanup,
     generation.regenerate,
+    databases.restore,
+    databases.protect,
     database.database,
 ):
     namespace.add_task(_task)

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stillroom import errors
 from stillroom.tasks.command import Call, command
+
+from stillroom import errors
 
 if TYPE_CHECKING:
     from stillroom.session import Session

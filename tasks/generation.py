@@ -150,7 +150,7 @@ def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
         if done is None or not done.copied or done.loss is None:
             continue
         lines = list(done.loss["difference"])
-        call.say(f"{outcome.service.name}: schema from old to new: {len(lines) or 'no'} difference{'' if len(lines) == 1 else 's'}")
+        call.say(f"{outcome.service.name}: schema from old to new, {len(lines) or 'no'} differences")
         shown = lines if call.verbose else lines[:10]
         for line in shown:
             call.say(f"    {line}")

@@ -101,6 +101,10 @@ class Session:
         process = self._reach().start(request.id, service.python)
         return channel.converse(process, request, listener or channel.Quiet())
 
+    def client_programs(self) -> list[str]:
+        """Folders in which `pg_dump` and its kin of the embedded server's version are; empty without one."""
+        return [str(self.embedded.tools.pg_dump.parent)] if self.embedded is not None else []
+
     def variables(self, service: model.Service) -> dict[str, Secret]:
         """The variables that the service's process gets beside those of the operator's own environment."""
         found = {name: Secret(value) for name, value in service.env.items()}

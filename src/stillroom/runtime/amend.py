@@ -92,7 +92,7 @@ def amend(
     enums.render_without_creation(context)
     if upgrade.ops or changes:
         noted.prerequisites = _prerequisites(context, metadatas, service)
-        first = [f"CREATE SCHEMA IF NOT EXISTS {sqltext.identifier(name)}" for name in noted.prerequisites.schemas]
+        first = [sqltext.create_schema(name) for name in noted.prerequisites.schemas]
         first += [f"CREATE EXTENSION IF NOT EXISTS {sqltext.identifier(n)}" for n in noted.prerequisites.extensions]
         first += _new_sequences(context, metadatas, downgrade.ops)
         upgrade.ops[0:0] = _executed([*first, *changes.before])

@@ -134,7 +134,9 @@ def _both(conn: Connection, claimed: owned.Claim, url: str) -> tuple[dict[str, A
 def _surveyed(conn: Connection, own: ownership.Ownership, url: str) -> dict[str, Any]:
     address = urls.address(url)
     found = survey.survey(conn, own, host=address.host, port=address.port)
-    return {**found.to_dict(), "address": str(address)}
+    # A stamp alone is no data worth a dump.
+    holds_data = any(each.rows != 0 for each in found.tables if each.name not in own.version_tables)
+    return {**found.to_dict(), "address": str(address), "holds_data": holds_data}
 
 
 def _major(found: dict[str, Any]) -> int:

@@ -18,7 +18,7 @@ def make_version_schema(url: str, table: project.VersionTable) -> None:
     """Makes the schema of the version table, which has to exist before the first revision can be noted."""
     if table.schema is None:
         return
-    statement = f"CREATE SCHEMA IF NOT EXISTS {sqltext.identifier(table.schema)}"
+    statement = sqltext.create_schema(table.schema)
     connection.run(url, lambda conn: conn.exec_driver_sql(statement) and None)
 
 

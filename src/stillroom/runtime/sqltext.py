@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["as_written", "for_text", "full_name", "identifier", "literal"]
+__all__ = ["as_written", "create_schema", "for_text", "full_name", "identifier", "literal"]
 
 # What SQLAlchemy's text() takes for a bind parameter (its own pattern, so that exactly that is escaped).
 _BIND = re.compile(r"(?<![:\w\x5c]):(?=\w)(?!\w*:)")
@@ -20,6 +20,15 @@ def identifier(name: str) -> str:
 def as_written(name: str) -> str:
     """The identifier as PostgreSQL's `quote_ident` gives it: quoted only where it must be (keywords aside)."""
     return name if _PLAIN.fullmatch(name) else identifier(name)
+
+
+def create_schema(name: str) -> str:
+    """Makes a schema unless it is there.
+
+    `CREATE SCHEMA IF NOT EXISTS` needs the right to make schemas even where it makes none, so it is asked first.
+    """
+    create = literal(f"CREATE SCHEMA {identifier(name)}")
+    return f"DO $$ BEGIN IF to_regnamespace({literal(identifier(name))}) IS NULL THEN EXECUTE {create}; END IF; END $$"
 
 
 def literal(value: str) -> str:

@@ -1,0 +1,229 @@
+"""`cleanup`: empties what each service owns in its database, in place, after showing what that is.
+
+Observe (`look`), decide (`make_plan`, pure), act (`run`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stillroom import errors, fleet, protection, session
+from stillroom.registry import model
+
+__all__ = ["Dump", "Entry", "Plan", "dumps", "look", "make_plan", "restore", "run"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What will be emptied for one service, as `look` saw it.
+
+    Attributes:
+        tables: name -> rows, as people read them.
+        others: kind -> number of other objects that go.
+        kept: objects in the service's schemas that stay.
+        dump: where its rows are written first; None where there are none, or none are wanted.
+    """
+
+    service: str
+    address: str
+    database: str
+    tables: Mapping[str, str]
+    others: Mapping[str, int]
+    kept: Sequence[str]
+    dump: Path | None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.tables and not self.others
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {**dataclasses.asdict(self), "dump": str(self.dump) if self.dump else None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a cleanup carries out."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def destroys(self) -> list[Entry]:
+        """The entries that have anything to lose."""
+        return [each for each in self.entries if not each.empty]
+
+
+def look(
+    opened: session.Session, services: Sequence[model.Service], watcher: fleet.Watcher
+) -> list[fleet.Outcome[dict[str, Any]]]:
+    """What each service owns; nothing is changed."""
+    return fleet.run(
+        services, lambda service, follower: opened.call(service, "look", {}, follower), watcher, jobs=opened.jobs
+    )
+
+
+def make_plan(
+    opened_environment: model.Environment,
+    found: Mapping[str, Mapping[str, Any]],
+    permission: protection.Permission,
+    state: Path,
+    *,
+    skip_backup: bool,
+    now: datetime.datetime,
+) -> Plan:
+    """Decides what will be emptied. Pure.
+
+    Args:
+        opened_environment: where the services run.
+        found: service -> what `look` saw.
+        permission: what the person gave.
+        state: Stillroom's own folder, for the dumps.
+        skip_backup: whether rows are given up.
+        now: names the dumps.
+
+    Raises:
+        errors.Refused: if one of the databases is protected.
+    """
+    entries = []
+    for service, seen in found.items():
+        protection.check(
+            service,
+            opened_environment.name,
+            opened_environment.protected,
+            seen.get("marker"),
+            str(seen["database"]),
+            permission,
+        )
+        dump = None if skip_backup or not seen["holds_data"] else _dump_file(state, service, now)
+        entries.append(
+            Entry(
+                service,
+                str(seen["address"]),
+                str(seen["database"]),
+                {each["name"]: _rows(each) for each in seen["tables"]},
+                dict(seen["others"]),
+                tuple(seen["kept"]),
+                dump,
+            )
+        )
+    return Plan(tuple(entries))
+
+
+def _rows(table: Mapping[str, Any]) -> str:
+    if table["rows"] is None:
+        return "?"
+    return f"> {table['rows']:,}" if table["more"] else f"{table['rows']:,}"
+
+
+def run(
+    opened: session.Session,
+    services: Sequence[model.Service],
+    plan: Plan,
+    permission: protection.Permission,
+    lock_timeout: float,
+    watcher: fleet.Watcher,
+) -> list[fleet.Outcome[dict[str, Any]]]:
+    """Carries the plan out. A service whose rows could not be dumped is not emptied."""
+    entries = {each.service: each for each in plan.entries}
+
+    def one(service: model.Service, follower: fleet.Follower) -> dict[str, Any]:
+        entry = entries[service.name]
+        answer = opened.call(
+            service, "clean", _asked(opened, entry.dump, entry.database, permission, lock_timeout), follower
+        )
+        if answer["dump"] is not None:
+            _note(service.name, answer)
+        return answer
+
+    return fleet.run([each for each in services if each.name in entries], one, watcher, jobs=opened.jobs)
+
+
+def _asked(
+    opened: session.Session, dump: Path | None, database: str, permission: protection.Permission, lock_timeout: float
+) -> dict[str, Any]:
+    return {
+        "backup": str(dump) if dump else None,
+        "programs": opened.client_programs(),
+        "lock_timeout": lock_timeout,
+        "allow_marked": permission.environment,
+        "expect_database": database,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Dump:
+    """A dump of what a service owned."""
+
+    service: str
+    file: Path
+    made: str
+    address: str
+    rows: int
+    sha256: str
+
+
+def _folder(state: Path, service: str) -> Path:
+    return state / "backups" / "databases" / service
+
+
+def _dump_file(state: Path, service: str, now: datetime.datetime) -> Path:
+    return _folder(state, service) / f"{now.astimezone(datetime.timezone.utc):%Y%m%dT%H%M%S.%fZ}.dump"
+
+
+def _note(service: str, answer: Mapping[str, Any]) -> None:
+    """Writes beside a dump what it is: made last, so a dump without it is none."""
+    file = Path(str(answer["dump"]["file"]))
+    facts = {
+        "service": service,
+        "address": answer["address"],
+        "server_version": answer["server_version"],
+        "rows": answer["rows"],
+        **answer["dump"],
+    }
+    unfinished = file.with_suffix(".json.unfinished")
+    unfinished.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    unfinished.replace(file.with_suffix(".json"))
+
+
+def dumps(state: Path, service: str) -> list[Dump]:
+    """The dumps of a service, oldest first."""
+    found = []
+    for note in sorted(_folder(state, service).glob("*.json")):
+        facts = json.loads(note.read_text(encoding="utf-8"))
+        found.append(
+            Dump(service, note.with_suffix(".dump"), note.stem, facts["address"], int(facts["rows"]), facts["sha256"])
+        )
+    return found
+
+
+def restore(
+    opened: session.Session,
+    service: model.Service,
+    chosen: Dump,
+    plan: Plan,
+    permission: protection.Permission,
+    follower: fleet.Follower,
+) -> dict[str, Any]:
+    """Puts a dump back into the service's database, emptying what is there (after a dump of that).
+
+    Raises:
+        errors.StillroomError: if the dump is not there.
+    """
+    if not chosen.file.is_file():
+        raise errors.StillroomError(
+            f"{service.name}: the dump {chosen.file} is gone", "choose another one: invoke restore --database --list"
+        )
+    entry = plan.entries[0]
+    asked = _asked(opened, entry.dump, entry.database, permission, 5.0)
+    answer = opened.call(
+        service, "restore_database", {**asked, "source": str(chosen.file), "sha256": chosen.sha256}, follower
+    )
+    if answer["dump"] is not None:
+        _note(service.name, answer)
+    return answer
