@@ -111,7 +111,9 @@ def open_scratch(
     """
     if scratch_url:
         with scratch_given.borrowed(scratch_url, service_url, service, wait_seconds=wait_seconds) as warnings:
-            yield Scratch(urls.address(scratch_url).database, scratch_url, False, "given-url", warnings)
+            name = urls.address(scratch_url).database
+            # Host and port made explicit: inside the guard the variables that might have given them are gone.
+            yield Scratch(name, urls.with_database(scratch_url, name), False, "given-url", warnings)
         return
     scratch = _create(service_url, service, label)
     try:
@@ -173,7 +175,8 @@ SELECT pg_catalog.to_jsonb(d)::text,
        pg_catalog.current_setting('server_version_num')::int,
        EXISTS (SELECT 1 FROM pg_catalog.pg_tablespace t
                WHERE t.spcname = 'stillroom_scratch' AND pg_catalog.has_tablespace_privilege(t.oid, 'CREATE')),
-       pg_catalog.current_setting('fsync') = 'off'
+       pg_catalog.current_setting('fsync') = 'off',
+       pg_catalog.set_config('default_transaction_read_only', 'off', false) IS NOT NULL
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
 
@@ -226,6 +229,7 @@ class _Facts:
     version: int
     own_tablespace: bool
     throw_away: bool
+    writable: bool
 
 
 def _facts(conn: Connection) -> _Facts:
@@ -244,7 +248,7 @@ def _create_like(conn: Connection, name: str, facts: _Facts, warnings: list[str]
         _patiently(lambda: _execute(conn, f"{create} {_locale(facts)}"))
     except sqlalchemy.exc.DBAPIError as error:
         state = diagnosis.sqlstate(error)
-        if state == "42501":
+        if state in ("42501", "25006"):  # 25006: a standby
             raise _no_scratch(conn, error) from error
         if state not in _NO_SUCH_LOCALE:
             raise
@@ -297,7 +301,7 @@ def _no_scratch(conn: Connection, error: BaseException) -> faults.DatabaseFault:
     role = conn.execute(sqlalchemy.text("SELECT pg_catalog.quote_ident(current_user)")).scalar()
     return faults.DatabaseFault(
         "no-scratch-database",
-        f"Role {role} may not create databases, so there is none to generate on: {diagnosis.text(error)}",
+        f"Role {role} cannot create databases, so there is none to generate on: {diagnosis.text(error)}",
         f"One of: ALTER ROLE {role} CREATEDB; or name an empty database in the variable that `scratch_url_variable` "
         "of the registry says; or `scratch: embedded` in the registry; or --reset-in-place, which empties the "
         "service's own database",
@@ -327,9 +331,16 @@ def _drop(conn: Connection, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise faults.RefusedFault("not-a-scratch-database", f"{name} was not made by us", "Drop it by hand if you must")
     _end_sessions(conn, name)
-    version = conn.execute(sqlalchemy.text("SELECT current_setting('server_version_num')::int")).scalar() or 0
+    version = conn.execute(sqlalchemy.text(_VERSION)).scalar() or 0
     force = " WITH (FORCE)" if version >= 130000 else ""
     _patiently(lambda: _execute(conn, f'DROP DATABASE IF EXISTS "{name}"{force}'))
+
+
+# The service's database may be read-only by default; this connection is not.
+_VERSION = """
+SELECT current_setting('server_version_num')::int
+FROM pg_catalog.set_config('default_transaction_read_only', 'off', false)
+"""
 
 
 def _end_sessions(conn: Connection, name: str) -> None:

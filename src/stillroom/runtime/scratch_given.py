@@ -36,6 +36,16 @@ _PREPARED = frozenset(
     {"schema", "extension", "default acl", "publication", "event trigger", "foreign-data wrapper", "server", "language"}
 )
 
+# What DROP calls them, where it is not what pg_identify_object calls them.
+_WORDS = {
+    "aggregate": "ROUTINE",
+    "composite type": "TYPE",
+    "foreign-data wrapper": "FOREIGN DATA WRAPPER",
+    "function": "ROUTINE",
+    "procedure": "ROUTINE",
+    "statistics object": "STATISTICS",
+}
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class _Object:
@@ -49,8 +59,9 @@ class _Object:
     def drop(self) -> str:
         if self.kind == "large object":
             return f"SELECT pg_catalog.lo_unlink({self.oid})"
-        word = {"function": "ROUTINE", "aggregate": "ROUTINE", "procedure": "ROUTINE"}.get(self.kind, self.kind.upper())
-        word = {"COMPOSITE TYPE": "TYPE", "STATISTICS OBJECT": "STATISTICS"}.get(word, word)
+        if self.kind == "default acl":
+            return _resource("scratch_default_acl.sql").replace("{oid}", str(self.oid))
+        word = _WORDS.get(self.kind, self.kind.upper())
         return f"DROP {word} IF EXISTS {self.identity} CASCADE"
 
 
@@ -105,9 +116,12 @@ def empty(url: str) -> None:
 
 
 def _objects(conn: Connection) -> list[_Object]:
-    data = pkgutil.get_data(__package__, "scratch_objects.sql")
-    rows = conn.exec_driver_sql((data or b"").decode(), execution_options={"no_parameters": True}).all()
+    rows = conn.exec_driver_sql(_resource("scratch_objects.sql"), execution_options={"no_parameters": True}).all()
     return sorted(_Object(*row) for row in rows)
+
+
+def _resource(name: str) -> str:
+    return (pkgutil.get_data(__package__, name) or b"").decode()
 
 
 def _refuse_unless_empty(address: urls.Address, objects: list[_Object]) -> None:
@@ -201,7 +215,7 @@ def _alone(url: str, service: str, wait_seconds: float, warnings: list[str]) -> 
 
 def _lock(conn: Connection, address: urls.Address, wait_seconds: float, given_up: threading.Event) -> None:
     """Polls: a session that waits inside `pg_advisory_lock` holds a snapshot, for which others wait in turn."""
-    if (conn.dialect.server_version_info or (0,))[0] >= 14:
+    if int((conn.dialect.server_version_info or (0,))[0]) >= 14:
         conn.execute(sqlalchemy.text("SET idle_session_timeout = 0"))
     waited, pause = 0.0, 0.05
     while not conn.execute(sqlalchemy.text("SELECT pg_catalog.pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar():

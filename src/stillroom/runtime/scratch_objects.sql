@@ -25,13 +25,13 @@ WITH candidate (rank, class, oid) AS (
     UNION ALL SELECT 7, 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext
     UNION ALL SELECT 7, 'pg_foreign_server'::regclass, oid FROM pg_foreign_server
     UNION ALL SELECT 8, 'pg_foreign_data_wrapper'::regclass, oid FROM pg_foreign_data_wrapper
-    UNION ALL SELECT 8, 'pg_largeobject_metadata'::regclass, oid FROM pg_largeobject_metadata
+    UNION ALL SELECT 8, 'pg_largeobject'::regclass, oid FROM pg_largeobject_metadata
     UNION ALL SELECT 8, 'pg_default_acl'::regclass, oid FROM pg_default_acl
     UNION ALL SELECT 9, 'pg_language'::regclass, oid FROM pg_language
 )
 SELECT c.rank, o.type::text, o.identity::text, c.oid::bigint
 FROM candidate c, LATERAL pg_identify_object(c.class, c.oid, 0) o
-WHERE c.oid >= 16384  -- below are the objects that initdb makes
+WHERE (c.oid >= 16384 OR c.class = 'pg_largeobject'::regclass)  -- below are the objects that initdb makes
   AND NOT EXISTS (
     SELECT 1 FROM pg_depend d
     WHERE d.classid = c.class AND d.objid = c.oid AND d.objsubid = 0
