@@ -124,7 +124,9 @@ def _judge_folder(here: Here, *, missing_is_said: bool) -> list[Finding]:
         mine.error(
             "writable",
             f"no file can be made in {here.folder}: {here.unwritable}",
-            f"mkdir -p {here.folder} && chmod u+w {here.folder} (as its owner), or work in a checkout of your own",
+            f'sudo chown -R "$USER" {here.folder} (or chmod u+w, as its owner)'
+            if here.folder.is_dir()
+            else f"mkdir -p {here.folder}",
             code="not-writable",
         )
     _judge_changes(mine, here.folder, here.changes)
@@ -240,9 +242,9 @@ def _ask(
     try:
         answer = opened.call(service, "preflight", asked, listening)
     except (faults.Fault, base.TargetFailed) as failed:
-        failure = _failure(failed, "models" if listening.step == _CODE_OF_THE_SERVICE else "target")
         if failed.code not in _PROCESS_ENDED or listening.step != _CODE_OF_THE_SERVICE:
-            return [failure], {}
+            return [_failure(failed)], {}
+        failure = _failure_of_models(service, failed)
     else:
         return answer["findings"], answer["facts"]
     # The service's code took the process with it; the other checks are made without it.
@@ -250,15 +252,39 @@ def _ask(
     try:
         answer = opened.call(service, "preflight", {**asked, "skip_models": "the models end the process"}, follower)
     except (faults.Fault, base.TargetFailed) as failed:
-        return [failure, _failure(failed, "target")], {}
+        return [failure, _failure(failed)], {}
     others = [each for each in answer["findings"] if each["check"] != _CODE_OF_THE_SERVICE]
     return [failure, *others], answer["facts"]
 
 
-def _failure(failed: faults.Fault | base.TargetFailed, check: str) -> dict[str, Any]:
-    doing = "importing its models: " if check == _CODE_OF_THE_SERVICE else ""
+def _failure(failed: faults.Fault | base.TargetFailed) -> dict[str, Any]:
+    return _error("target", failed.message, failed.mend, failed)
+
+
+def _failure_of_models(service: model.Service, failed: faults.Fault | base.TargetFailed) -> dict[str, Any]:
+    """What is to be said where importing the models ended the process, or never ended."""
+    named = ", ".join(service.models) or service.metadata or "those that env.py imports"
+    if failed.code == "answer-lost":
+        _, _, how = failed.message.partition(": ")
+        return _error(
+            "models",
+            f"importing its models ({named}) took the service's process down: {how}",
+            "look for what ends the process in what they import (os._exit, a crashing extension, memory); "
+            "--verbose shows what it printed",
+            failed,
+        )
+    return _error(
+        "models",
+        f"importing its models ({named}) did not end within the time limit of {service.time_limit:g} s",
+        "nothing may wait or connect while models are imported; if they only need longer, raise time_limit: in "
+        "services.yaml",
+        failed,
+    )
+
+
+def _error(check: str, message: str, mend: str, failed: faults.Fault | base.TargetFailed) -> dict[str, Any]:
     data = {"code": failed.code, **({"detail": failed.detail} if failed.detail else {})}
-    return {"check": check, "level": "error", "message": doing + failed.message, "mend": failed.mend, "data": data}
+    return {"check": check, "level": "error", "message": message, "mend": mend, "data": data}
 
 
 def _look_here(services: Sequence[model.Service], *, local: bool) -> dict[str, Here]:

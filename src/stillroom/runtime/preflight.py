@@ -238,6 +238,9 @@ class _Preflight:
         from . import preflight_database, preflight_rights, sqltext
 
         table, reason = self._version_table()
+        if table is None and not self._could_be_told():
+            self.found.skipped("version table", f"not looked at: {reason}")
+            return
         if table is None:
             self.found.warning(
                 "version table",
@@ -263,6 +266,11 @@ class _Preflight:
             preflight_rights.judge_applied(
                 self.found, applied or (), self._files.graph.by_id, service=self.service.name, where=str(state.address)
             )
+
+    def _could_be_told(self) -> bool:
+        """False where env.py is missing, or can't run because the models don't import: that is said already."""
+        failed = self._metadatas is None and bool(self.service.models or self.service.metadata)
+        return bool(self._files.env_source) and not failed
 
     def _contradiction(self, table: project.VersionTable) -> None:
         """What services.yaml declares and env.py does must be the same."""

@@ -131,6 +131,8 @@ def _env(found: Findings, places: locations.Locations) -> str:
 
 def _folders(found: Findings, places: locations.Locations, known: dict[str, Any]) -> None:
     known["folders"] = [str(each) for each in places.version_locations]
+    if not places.script_location.is_dir():
+        return
     missing = [each for each in places.version_locations if not each.is_dir()]
     for folder in missing:
         found.error(

@@ -14,6 +14,7 @@ __all__ = ["check", "driver_of"]
 
 _DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 _PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
+_OTHER_DRIVER = "name a driver that is installed in the URL: postgresql+asyncpg:// (or psycopg, psycopg2)"
 _OLDEST_ALEMBIC = (1, 12)
 _OLDEST_SQLALCHEMY = (1, 4)
 _SCHEME = re.compile(r"\s*\w+\+(\w+)://")
@@ -80,11 +81,10 @@ def _driver(found: Findings, versions: dict[str, str], url: str | None) -> str |
     if named is not None:
         version, problem = _import(named)
         if version is None:
-            package = _PACKAGES.get(named, named)
             found.error(
                 "driver",
                 f"{named}, the driver that the URL names, does not import: {problem}",
-                _pip(package),
+                _pip(_PACKAGES.get(named, named)) if named in _DRIVERS else _OTHER_DRIVER,
                 code="driver-missing",
             )
             return None
