@@ -92,14 +92,15 @@ def restore(
     chosen = _newest(found, folders) if backup is None else _named(found, backup)
     places = _places(chosen, folders)
     contents = backup_files.contents(chosen)
-    if backup_files.described(backup_files.observe(service, places)) != chosen.files:
-        back_up(service, places, state, BEFORE_RESTORE + chosen.stamp)
-    for place in places:
-        _make(place)
+    now = backup_files.observe(service, places)
     changes = [
-        replace.Replacement(service, place, put, _surplus(place, put))
-        for place, put in zip(places, contents, strict=True)
+        replace.Replacement(service, folder, put, _surplus(place, now, put))
+        for place, (folder, put) in enumerate(zip(places, contents, strict=True))
     ]
+    if any(_would_change(place, now, change) for place, change in enumerate(changes)):
+        back_up(service, places, state, BEFORE_RESTORE + chosen.stamp)
+    for folder in places:
+        _make(folder)
     return chosen, replace.carry_out_all(changes, state)
 
 
@@ -167,7 +168,7 @@ def _named(found: Sequence[Backup], wanted: str) -> Backup:
     matching = matching or [each for each in found if each.stamp.startswith(wanted)]
     if len(matching) != 1:
         raise errors.UsageError(
-            f"{wanted!r} names {len(matching) or 'no'} backup{'s' if len(matching) != 1 else ''} of {found[0].service}.",
+            f"{wanted!r} names {len(matching) or 'no'} backup{'s' if matching else ''} of {found[0].service}.",
             f"There are: {', '.join(each.stamp for each in found)}.",
         )
     return matching[0]
@@ -192,7 +193,11 @@ def _make(folder: Path) -> None:
         raise durable.trouble("The migrations folder cannot be made", folder, exc) from exc
 
 
-def _surplus(folder: Path, put: Mapping[str, bytes]) -> tuple[str, ...]:
+def _surplus(place: int, now: Mapping[tuple[int, str], bytes], put: Mapping[str, bytes]) -> tuple[str, ...]:
     """Revision files that are there now and not in the backup."""
-    names = {name for _, name in backup_files.observe("restore", [folder])}
-    return tuple(sorted(name for name in names - put.keys() if revisions.is_revision_name(Path(name).name)))
+    names = {name for at, name in now if at == place and revisions.is_revision_name(Path(name).name)}
+    return tuple(sorted(names - put.keys()))
+
+
+def _would_change(place: int, now: Mapping[tuple[int, str], bytes], change: replace.Replacement) -> bool:
+    return bool(change.remove) or any(now.get((place, name)) != content for name, content in change.put.items())

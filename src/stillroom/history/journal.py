@@ -138,8 +138,10 @@ class Store:
 def undo(journal: Journal, store: Store, checkpoint: Checkpoint) -> None:
     """Throw away what was staged; nothing else has been touched. Raises `OSError`."""
     for entry in journal.entries:
-        if entry.staged.startswith(STAGED):
-            entry.staging.unlink(missing_ok=True)
+        if (
+            entry.staged.startswith(STAGED) and entry.staging.exists()
+        ):  # a read-only disk refuses even to unlink nothing
+            entry.staging.unlink()
             checkpoint(f"unstaged {entry.name}")
     for folder in reversed(journal.made):
         with suppress(OSError):  # someone has put something into it: then it stays
