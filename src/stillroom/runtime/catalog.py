@@ -22,7 +22,18 @@ import sqlalchemy.engine
 
 from . import faults, recreate
 
-__all__ = ["RIGHTS_KINDS", "Difference", "Item", "Snapshot", "compare", "create_sql", "drop_sql", "key", "snapshot"]
+__all__ = [
+    "RIGHTS_KINDS",
+    "Difference",
+    "Item",
+    "Snapshot",
+    "compare",
+    "create_sql",
+    "drop_sql",
+    "key",
+    "snapshot",
+    "statement",
+]
 
 create_sql = recreate.create_sql
 drop_sql = recreate.drop_sql
@@ -168,7 +179,7 @@ def snapshot(conn: sqlalchemy.engine.Connection, *, exclude_tables: Collection[s
         raise faults.DatabaseFault(
             "server-too-old", f"the server runs PostgreSQL {shown}", "stillroom works with PostgreSQL 13 or newer"
         )
-    rows = conn.exec_driver_sql(_statement(major)).all()
+    rows = conn.exec_driver_sql(statement(major)).all()
     # What was dropped by somebody else while the statement ran has no definition any more.
     taken = Snapshot(Item(*row) for row in rows if row[2] is not None)
     return taken.only(without_tables=frozenset(exclude_tables)) if exclude_tables else taken
@@ -211,7 +222,7 @@ def _fits(line: str, version: int) -> bool:
 
 
 @functools.lru_cache(maxsize=8)
-def _statement(version: int) -> str:
+def statement(version: int) -> str:
     """`catalog.sql` for one major version of the server, without its comments."""
     text = (pkgutil.get_data(__package__ or "", "catalog.sql") or b"").decode()
     lines = (line.rstrip() for line in text.splitlines())

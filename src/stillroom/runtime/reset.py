@@ -41,6 +41,8 @@ class ResetReport:
         dropped: what went, in order: `table public.orders`.
         kept: what stayed in the service's schemas, with its owner.
         transactions: how many it took: more than one where the server has too little room for locks.
+        unpublished: statements that put tables of the same names back into the publications that listed them; a
+            publication loses a table with the table (not what it publishes by schema).
     """
 
     database: str
@@ -49,6 +51,7 @@ class ResetReport:
     dropped: tuple[str, ...]
     kept: tuple[str, ...]
     transactions: int
+    unpublished: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -99,6 +102,11 @@ def reset(
         dropped=tuple(map(str, begun.plan.drops)),
         kept=tuple(f"{each} (of role {each.owner})" for each in begun.plan.kept),
         transactions=len(begun.plan.transactions),
+        unpublished=tuple(
+            item.definition
+            for item in catalog.compare(begun.structure, after).missing
+            if item.kind == "publication_table"
+        ),
     )
 
 
