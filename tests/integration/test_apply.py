@@ -97,6 +97,7 @@ def test_from_nothing_to_head_and_no_further(ask: asking.Asker, shop: projects.M
 
     assert first == {
         "outcome": "upgraded",
+        "unchanged": False,
         "state": "empty",
         "before": [],
         "after": ["0002"],
@@ -107,7 +108,8 @@ def test_from_nothing_to_head_and_no_further(ask: asking.Asker, shop: projects.M
         "tables": 1,
         "address": f"localhost:{database.server.port}/{database.name}",
     }
-    assert (second["outcome"], second["state"], second["applied"]) == ("nothing to do", "at_head", [])
+    assert (second["outcome"], second["unchanged"]) == ("nothing to do", True)
+    assert (second["state"], second["applied"]) == ("at_head", [])
     assert noted(database) == ["0002"]
 
 

@@ -24,6 +24,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "record_sql": ("record_sql", "record_sql"),
     "protect": ("cleaning", "protect"),
     "restore_database": ("cleaning", "restore_database"),
+    "revision": ("revise", "revision"),
     "status": ("status", "status"),
     "upgrade": ("upgrade", "upgrade"),
 }

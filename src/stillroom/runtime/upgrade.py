@@ -22,7 +22,7 @@ def upgrade(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     Options: `to` (default `heads`); `seen`: the revisions that the plan was made on (a list, None: not planned).
 
     Returns:
-        `outcome` (`upgraded`, `nothing to do`), `before` and `after` (revisions), `state` (before), `applied` (revision,
+        `outcome` (`upgraded`, `nothing to do`), `unchanged` (the latter), `before` and `after` (revisions), `state` (before), `applied` (revision,
         message, file of each), `tables`, `address`.
 
     Raises:
@@ -145,6 +145,7 @@ def _result(before: situation.Situation, after: situation.Situation, outcome: st
     applied = [each for each in before.standing.pending if each not in left]
     return {
         "outcome": outcome,
+        "unchanged": outcome == NOTHING,
         "state": before.standing.state,
         "before": list(before.standing.applied),
         "after": list(after.standing.applied),
