@@ -34,4 +34,5 @@ lint: $(VENV)/.test
 	PYTHONPATH=.lint $(VENV)/bin/lint-imports
 
 clean:
+	-$(VENV)/bin/invoke database --stop
 	rm -rf $(VENV) .stillroom .lint

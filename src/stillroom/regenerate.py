@@ -31,7 +31,7 @@ class Options:
     carry_over: bool = False
     accept_loss: tuple[str, ...] = ()
     reset_in_place: bool = False
-    permission: protection.Permission = protection.Permission()
+    permission: protection.Permission = dataclasses.field(default_factory=protection.Permission)
 
 
 @dataclasses.dataclass(frozen=True)

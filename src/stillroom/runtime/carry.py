@@ -6,7 +6,7 @@ import graphlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import amend, catalog, faults, loss, sqltext
+from . import amend, catalog, faults, loss, recreate, sqltext
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -47,10 +47,10 @@ def carried(old: catalog.Snapshot, what: loss.Loss, inserts: Sequence[str]) -> a
     items = list(what.items)
     gone = {item.name for item in items if item.kind in ("table", "view", "materialized_view")}
     items += [item for item in old.all if item.relation in gone and item.name not in gone]
-    created = catalog.create_sql(old, items)
+    created = recreate.create_sql(old, items)
     return amend.Carried(
         (*created, *inserts),
-        tuple(catalog.drop_sql(items)),
+        tuple(recreate.drop_sql(items)),
         frozenset(f"{item.kind}:{item.name}" for item in items),
     )
 

@@ -148,7 +148,22 @@ def _dropped_name(operation: Any) -> str | None:
     if isinstance(operation, ops.DropColumnOp):
         table = sqltext.as_written(operation.table_name)
         return f"column:{schema}.{table}.{sqltext.as_written(operation.column_name)}"
+    if isinstance(operation, ops.DropTableCommentOp):
+        return f"comment:table {schema}.{sqltext.as_written(operation.table_name)}"
+    if isinstance(operation, ops.AlterColumnOp) and operation.modify_comment is None and not _alters_more(operation):
+        table = sqltext.as_written(operation.table_name)
+        return f"comment:column {schema}.{table}.{sqltext.as_written(operation.column_name)}"
     if isinstance(operation, ops.DropConstraintOp):
         table = sqltext.as_written(operation.table_name)
         return f"constraint:{schema}.{table}.{sqltext.as_written(str(operation.constraint_name))}"
     return None
+
+
+def _alters_more(operation: Any) -> bool:
+    """Whether a change of a column is about more than its comment."""
+    return (
+        operation.modify_type is not None
+        or operation.modify_nullable is not None
+        or operation.modify_server_default is not False
+        or operation.modify_name is not None
+    )
