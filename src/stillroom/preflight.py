@@ -19,7 +19,7 @@ from stillroom.reports import Finding, Report
 from stillroom.runtime import faults, locations, preflight_findings, preflight_project
 from stillroom.targets import base
 
-__all__ = ["Here", "Options", "judge", "judge_neighbours", "refuse", "run"]
+__all__ = ["Here", "Options", "judge", "judge_neighbours", "refuse", "run", "unwritable"]
 
 _CODE_OF_THE_SERVICE = "models"
 _PROCESS_ENDED = frozenset({"answer-lost", "time-limit", "terminated"})
@@ -302,11 +302,11 @@ def _here(place: Path | faults.Fault, changes: Mapping[Path, git.Changes], *, lo
     if isinstance(place, faults.Fault):
         return Here(local, problem=place)
     free = shutil.disk_usage(place).free if place.is_dir() else preflight_project.ALMOST_FULL
-    return Here(local, place, unwritable=_unwritable(place), changes=changes[place], free=free)
+    return Here(local, place, unwritable=unwritable(place), changes=changes[place], free=free)
 
 
-def _unwritable(folder: Path) -> str:
-    """Why no file can be made there; tried, since permissions alone tell neither of read-only disks nor of root."""
+def unwritable(folder: Path) -> str:
+    """Why no file can be made there, or nothing; tried, since permissions tell neither of read-only disks nor of root."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return ""
