@@ -346,26 +346,22 @@ def test_a_limit_on_file_sizes_undoes_everything(folder: Path, state: Path) -> N
     assert list((state / "replacements").iterdir()) == []
 
 
-def in_a_namespace(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell script where it may mount; skip where the system allows that to nobody."""
-    unshare = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
-    probe = subprocess.run([*unshare, "true"], capture_output=True)
-    if probe.returncode:
-        pytest.skip("this system lets nobody mount (unshare fails)")
-    return subprocess.run(
-        [*unshare, "sh", "-ec", script, "sh", sys.executable, *arguments], capture_output=True, text=True
-    )
-
-
 REPLACE = """
 import os, sys
 from pathlib import Path
 from stillroom import errors
 from stillroom.history import replace
-folder, state, at, mount = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+disk, state, at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+folder, filler = disk / "versions", disk / "filler"
+def mount(how):
+    assert os.system(f"mount -i -o remount,bind,{how} {disk}") == 0
 def checkpoint(step):
     if step == at:
-        assert os.system(f"mount -o remount,{mount} {folder}") == 0
+        mount("ro")
+folder.mkdir()
+(folder / "a.py").write_text("old")
+if not at:
+    filler.write_bytes(b"#" * 300_000)
 put = {"n.py": b"new", "o.py": b"#" * 200_000}
 for attempt in range(2):
     try:
@@ -373,21 +369,32 @@ for attempt in range(2):
     except errors.StillroomError as error:
         print("ERROR", error.message, "|", error.mend)
     print(sorted(os.listdir(folder)), sorted(os.listdir(state / "replacements")))
-    assert os.system(f"mount -o remount,rw,size=1m {folder}") == 0
-    at = ""
+    if at:
+        mount("rw")
+    at = "none"
+    filler.unlink(missing_ok=True)
     for each in replace.recover(state):
         print("RECOVERED", each)
 """
 
 
+def on_a_small_disk(tmp_path: Path, state: Path, at: str) -> list[str]:
+    """What a program prints that replaces files on a disk of 400 kB, which is full, or turns read-only at a step."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    unshare = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("this system lets nobody mount (unshare fails)")
+    script = 'mount -t tmpfs -o size=400k tmpfs "$2" && exec "$1" -c "$5" "$2" "$3" "$4"'
+    arguments = ["sh", sys.executable, str(disk), str(state), at, REPLACE]
+    done = subprocess.run([*unshare, "sh", "-ec", script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
 def test_a_full_disk_changes_nothing_and_the_next_run_succeeds(tmp_path: Path, state: Path) -> None:
     """A small real file system: staging fails, everything staged is gone, the old history stands."""
-    folder = tmp_path / "versions"
-    folder.mkdir()
-    mount = 'mount -t tmpfs -o size=64k tmpfs "$2"; echo old > "$2/a.py"; '
-    done = in_a_namespace(mount + '"$1" -c "$4" "$2" "$3" none rw', str(folder), str(state), REPLACE)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines = on_a_small_disk(tmp_path, state, "")
     assert "nothing was replaced" in lines[0]
     assert "no space left on device" in lines[0]
     assert "Free space" in lines[0]
@@ -401,12 +408,7 @@ def test_a_disk_that_turns_read_only_half_way_is_told_and_put_in_order_later(
     tmp_path: Path, state: Path, step: str
 ) -> None:
     """As a failing disk does: the error names the place; once it is writable, the next command finishes, and says so."""
-    folder = tmp_path / "versions"
-    folder.mkdir()
-    mount = 'mount -t tmpfs -o size=1m tmpfs "$2"; echo old > "$2/a.py"; '
-    done = in_a_namespace(mount + f'"$1" -c "$4" "$2" "$3" "{step}" ro', str(folder), str(state), REPLACE)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines = on_a_small_disk(tmp_path, state, step)
     assert lines[0].startswith("ERROR auth: The replacement is decided, but could not be finished")
     assert "read-only file system" in lines[0]
     assert lines[1].endswith("['auth.json']")
@@ -418,12 +420,7 @@ def test_a_disk_that_turns_read_only_half_way_is_told_and_put_in_order_later(
 
 def test_a_disk_that_turns_read_only_before_anything_is_staged_changes_nothing(tmp_path: Path, state: Path) -> None:
     """Nothing to undo: no journal stays behind."""
-    folder = tmp_path / "versions"
-    folder.mkdir()
-    mount = 'mount -t tmpfs -o size=1m tmpfs "$2"; echo old > "$2/a.py"; '
-    done = in_a_namespace(mount + '"$1" -c "$4" "$2" "$3" journal ro', str(folder), str(state), REPLACE)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines = on_a_small_disk(tmp_path, state, "journal")
     assert "nothing was replaced" in lines[0]
     assert "read-only file system" in lines[0]
     assert lines[1] == "['a.py'] []"
