@@ -22,6 +22,7 @@ from . import (
     generate,
     history,
     observe,
+    places,
     project,
     proof,
     revision_graph,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["renames", "revision"]
 
 _LONGEST_ID = 32  # alembic_version.version_num is VARCHAR(32)
+_LOSING = ("drop_table", "drop_column")  # operations that take data away; an index or a constraint holds none
 
 
 def revision(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def revision(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
 
     Returns:
         `unchanged`: whether the models say nothing new; then there is no `file`. Otherwise what `generate` returns, and
-        `follows` (revision id), `drops` and `renames` (sentences), `difference` (lines, old to new).
+        `follows` (revision id), `drops` (operations), `renames` (sentences), `difference` (lines, old to new).
 
     Raises:
         faults.Fault: what went wrong, by name; nothing is to be copied then.
@@ -55,7 +57,7 @@ def revision(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     code = observe.code(service)
     observe.expect_heads(service, code.graph)
     follows = _follows(service, code.graph, request.options.get("head"))
-    with generate.on_scratch(service, tell) as place, tempfile.TemporaryDirectory(prefix="stillroom-") as folder:
+    with places.on_scratch(service, tell) as place, tempfile.TemporaryDirectory(prefix="stillroom-") as folder:
         work = _Revision(project.Project(service), code, place, Path(folder), follows, tell)
         return work.make(str(request.options.get("message") or "changes"))
 
@@ -168,7 +170,8 @@ class _Revision:
 
     def _result(self, made: draft.Draft, proven: proof.Proof, changed: catalog.Difference) -> dict[str, Any]:
         for each in made.drops:
-            self._tell.warn(f"the revision drops {each}", "what it holds is lost when it is applied")
+            if each.startswith(_LOSING):
+                self._tell.warn(f"the revision has {each}", "what that holds is lost when it is applied")
         renamed = renames(changed)
         for each in renamed:
             self._tell.warn(each, "if it is a rename, write op.alter_column or op.rename_table instead: data stay")

@@ -22,8 +22,8 @@ def upgrade(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     Options: `to` (default `heads`); `seen`: the revisions that the plan was made on (a list, None: not planned).
 
     Returns:
-        `outcome` (`upgraded`, `nothing to do`), `unchanged` (the latter), `before` and `after` (revisions), `state` (before), `applied` (revision,
-        message, file of each), `tables`, `address`.
+        `outcome` (`upgraded`, `nothing to do`), `unchanged` (the latter), `before` and `after` (revisions), `state`
+        (before), `applied` (revision, message, file of each), `tables`, `address`.
 
     Raises:
         faults.Fault: refusals by name, before anything is touched; `revision-failed`, `half-applied`, `nothing-applied`,
