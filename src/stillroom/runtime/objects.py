@@ -97,8 +97,9 @@ class Facts:
         for what, needed in self.needs:
             one, other = self.whole(what), self.whole(needed)
             if one != other:
-                parts = found.setdefault(other, {}).setdefault(one, ())
-                found[other][one] = (*parts, what)
+                parts = found.setdefault(other, {}).get(one, ())
+                # A foreign key needs the table and its key.
+                found[other][one] = parts if what in parts else (*parts, what)
         return found
 
 
