@@ -15,7 +15,7 @@ from typing import Any
 from stillroom import errors, fleet, protection, session
 from stillroom.registry import model
 
-__all__ = ["Dump", "Entry", "Plan", "dumps", "look", "make_plan", "restore", "run"]
+__all__ = ["Dump", "Entry", "Plan", "dump_file", "dumps", "look", "make_plan", "note", "restore", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ def make_plan(
             str(seen["database"]),
             permission,
         )
-        dump = None if skip_backup or not seen["holds_data"] else _dump_file(state, service, now)
+        dump = None if skip_backup or not seen["holds_data"] else dump_file(state, service, now)
         entries.append(
             Entry(
                 service,
@@ -138,7 +138,7 @@ def run(
             service, "clean", _asked(opened, entry.dump, entry.database, permission, lock_timeout), follower
         )
         if answer["dump"] is not None:
-            _note(service.name, answer)
+            note(service.name, answer)
         return answer
 
     return fleet.run([each for each in services if each.name in entries], one, watcher, jobs=opened.jobs)
@@ -172,11 +172,12 @@ def _folder(state: Path, service: str) -> Path:
     return state / "backups" / "databases" / service
 
 
-def _dump_file(state: Path, service: str, now: datetime.datetime) -> Path:
+def dump_file(state: Path, service: str, now: datetime.datetime) -> Path:
+    """Where a dump that is made now goes."""
     return _folder(state, service) / f"{now.astimezone(datetime.timezone.utc):%Y%m%dT%H%M%S.%fZ}.dump"
 
 
-def _note(service: str, answer: Mapping[str, Any]) -> None:
+def note(service: str, answer: Mapping[str, Any]) -> None:
     """Writes beside a dump what it is: made last, so a dump without it is none."""
     file = Path(str(answer["dump"]["file"]))
     facts = {
@@ -225,5 +226,5 @@ def restore(
         service, "restore_database", {**asked, "source": str(chosen.file), "sha256": chosen.sha256}, follower
     )
     if answer["dump"] is not None:
-        _note(service.name, answer)
+        note(service.name, answer)
     return answer

@@ -7,11 +7,12 @@ out.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom import bring_home, errors, fleet, protection, session
+from stillroom import bring_home, cleanup, errors, fleet, protection, session
 from stillroom.registry import model
 
 __all__ = ["Done", "Entry", "Options", "Plan", "make_plan", "run"]
@@ -144,9 +145,7 @@ def make_plan(
     return Plan(tuple(_entry(environment, service, facts.get(service.name, {}), options) for service in services))
 
 
-def _entry(
-    environment: model.Environment, service: model.Service, facts: Mapping[str, Any], options: Options
-) -> Entry:
+def _entry(environment: model.Environment, service: model.Service, facts: Mapping[str, Any], options: Options) -> Entry:
     if options.reset_in_place:
         _check_protection(environment, service, facts, options)
     replaces = tuple(str(each["name"]) for each in facts.get("files", ()))
@@ -211,7 +210,9 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
     if options.check_existing:
         follower.step("compare histories")
         bring_home.compare_with_target(opened, service, follower)
-    made = opened.call(service, "generate", _asked(service, options), follower)
+    made = opened.call(service, "generate", _asked(opened, service, options), follower)
+    if made["dumped"] is not None:
+        cleanup.note(service.name, made["dumped"])
     follower.step("copy back")
     home = bring_home.replace_history(opened.fleet.state, service, made, backup=not options.skip_backup)
     applied = None
@@ -233,8 +234,14 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
     )
 
 
-def _asked(service: model.Service, options: Options) -> dict[str, Any]:
+def _asked(opened: session.Session, service: model.Service, options: Options) -> dict[str, Any]:
+    dump = None
+    if options.reset_in_place and not options.skip_backup:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        dump = str(cleanup.dump_file(opened.fleet.state, service.name, now))
     return {
+        "backup": dump,
+        "programs": opened.client_programs(),
         "message": options.message or service.message,
         "accept_loss": list(options.accept_loss),
         "carry_over": options.carry_over,

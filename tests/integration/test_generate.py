@@ -150,12 +150,16 @@ def test_cyclic_foreign_keys_are_split_out(ask: asking.Asker, tmp_path: Path, da
     models = (
         projects.table("aa", "b: Mapped[int | None] = mapped_column(ForeignKey('bb.id'))")
         + projects.table("bb", "a: Mapped[int | None] = mapped_column(ForeignKey('aa.id'))")
-        + projects.table("cc", "d: Mapped[int | None] = mapped_column(ForeignKey('dd.id', use_alter=True, name='later'))")
+        + projects.table(
+            "cc", "d: Mapped[int | None] = mapped_column(ForeignKey('dd.id', use_alter=True, name='later'))"
+        )
         + projects.table("dd", "c: Mapped[int | None] = mapped_column(ForeignKey('cc.id'))")
     )
     shop = projects.make_service(tmp_path / "shop", models=models)
     made = ask(shop, database.asyncpg, "generate")
-    assert made["file"]["content"].count("op.create_foreign_key(") == 2 + made["file"]["content"].count("'aa_b_fkey'") // 9
+    assert (
+        made["file"]["content"].count("op.create_foreign_key(") == 2 + made["file"]["content"].count("'aa_b_fkey'") // 9
+    )
     assert any("is added after" in sentence for sentence in made["mended"])
 
 
@@ -235,7 +239,9 @@ def test_the_variable_that_is_not_set_is_named(ask: asking.Asker, tmp_path: Path
 
 def test_extensions_of_types_are_made_first(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
     """A pgvector column brings its extension and its import."""
-    models = "from pgvector.sqlalchemy import Vector\n" + projects.table("doc", "v: Mapped[Any] = mapped_column(Vector(3))")
+    models = "from pgvector.sqlalchemy import Vector\n" + projects.table(
+        "doc", "v: Mapped[Any] = mapped_column(Vector(3))"
+    )
     shop = projects.make_service(tmp_path / "shop", models=models)
     made = ask(shop, database.asyncpg, "generate")
     assert made["prerequisites"]["extensions"] == ["vector"]

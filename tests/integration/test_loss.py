@@ -109,9 +109,7 @@ def test_accepting_by_pattern_and_only_what_was_named(ask: asking.Asker, tmp_pat
     assert ask(shop, database.asyncpg, "generate", accept_loss=["*"])["revision"]
 
 
-def test_a_grant_to_a_role_is_seen(
-    ask: asking.Asker, tmp_path: Path, database: Database, new_role: NewRole
-) -> None:
+def test_a_grant_to_a_role_is_seen(ask: asking.Asker, tmp_path: Path, database: Database, new_role: NewRole) -> None:
     """Rights that the history gives are part of its outcome (K17)."""
     role = new_role()
     shop = shop_with(tmp_path, f"GRANT SELECT ON product TO {role.name}")

@@ -374,10 +374,11 @@ def test_many_objects_go_in_batches(tmp_path: Path) -> None:
         before = take(database)
         database.execute("CREATE TABLE alembic_version (version_num varchar(32))")
         numbers = range(160)
-        for n in numbers:
-            database.execute(f"CREATE TABLE t{n} (id integer PRIMARY KEY, next integer, text text)")
-        for n in numbers:
-            database.execute(f"ALTER TABLE t{n} ADD FOREIGN KEY (next) REFERENCES t{(n + 1) % 160}")
+        with database.connect() as conn:
+            for n in numbers:
+                conn.execute(f"CREATE TABLE t{n} (id integer PRIMARY KEY, next integer, text text)".encode())
+            for n in numbers:
+                conn.execute(f"ALTER TABLE t{n} ADD FOREIGN KEY (next) REFERENCES t{(n + 1) % 160}".encode())
         with pytest.raises(Exception, match="out of shared memory"):
             database.execute("DROP TABLE " + ", ".join(f"t{n}" for n in numbers))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from . import protocol, worker
 
-__all__ = ["clean", "look", "protect", "restore_database"]
+__all__ = ["clean", "dump_rows", "empty", "look", "protect", "restore_database", "surveyed"]
 
 
 def look(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
@@ -42,12 +42,11 @@ def clean(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     service, url = _begin(request, tell)
     claimed = owned.claim(service, url)
     tell.step("survey")
-    found, own = connection.run(url, lambda conn: _both(conn, claimed, url))
+    found, own = connection.run(url, lambda conn: surveyed(conn, claimed, url))
     dumped = None
     if request.options.get("backup") and found["holds_data"]:
         tell.step("dump rows")
-        target = Path(str(request.options["backup"]))
-        dumped = dump.dump(url, own, _major(found), target, request.options.get("programs") or ())
+        dumped = dump_rows(url, own, found, Path(str(request.options["backup"])), request.options)
     tell.step("reset")
     report = empty(service, url, own, request.options)
     return {**found, "report": report.to_dict(), "dump": dumped}
@@ -74,6 +73,21 @@ def empty(
         raise
 
 
+def surveyed(conn: Connection, claimed: owned.Claim, url: str) -> tuple[dict[str, Any], ownership.Ownership]:
+    """What a service owns in the connected database, as facts for people and as the ownership itself."""
+    own = owned.resolve(claimed, conn)
+    return _surveyed(conn, own, url), own
+
+
+def dump_rows(
+    url: str, own: ownership.Ownership, found: dict[str, Any], target: Path, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Dumps what a service owns to a file; `options["programs"]` are folders with pg_dump to look in first."""
+    kept = connection.run(url, lambda conn: reset.plan(conn, own).kept)
+    without = [each.name for each in kept if each.is_relation]
+    return dump.dump(url, own, _major(found), target, options.get("programs") or (), without=without)
+
+
 def restore_database(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     """Puts a dump back, in one transaction, into what is emptied first.
 
@@ -88,7 +102,7 @@ def restore_database(request: protocol.Request, tell: worker.Tell) -> dict[str, 
         url, source, str(request.options["sha256"]), _major(answer), request.options.get("programs") or ()
     )
     claimed = owned.claim(service, url)
-    after = connection.run(url, lambda conn: _both(conn, claimed, url)[0])
+    after = connection.run(url, lambda conn: surveyed(conn, claimed, url)[0])
     return {**after, "entries": entries, "dump": answer["dump"]}
 
 
@@ -124,11 +138,6 @@ def _begin(request: protocol.Request, tell: worker.Tell) -> tuple[facts.ServiceF
     project.enter(service)
     tell.step("connect")
     return service, environment.service_url(service)
-
-
-def _both(conn: Connection, claimed: owned.Claim, url: str) -> tuple[dict[str, Any], ownership.Ownership]:
-    own = owned.resolve(claimed, conn)
-    return _surveyed(conn, own, url), own
 
 
 def _surveyed(conn: Connection, own: ownership.Ownership, url: str) -> dict[str, Any]:

@@ -52,7 +52,15 @@ def find(program: str, major: int, folders: Sequence[str] = ()) -> Path:
     )
 
 
-def dump(url: str, owned: ownership.Ownership, major: int, target: Path, folders: Sequence[str] = ()) -> dict[str, Any]:
+def dump(
+    url: str,
+    owned: ownership.Ownership,
+    major: int,
+    target: Path,
+    folders: Sequence[str] = (),
+    *,
+    without: Sequence[str] = (),
+) -> dict[str, Any]:
     """Writes what a service owns to an archive, whole or not at all.
 
     Args:
@@ -61,6 +69,7 @@ def dump(url: str, owned: ownership.Ownership, major: int, target: Path, folders
         major: version of the server.
         target: the file; its folder is made. Only its owner may read it.
         folders: where to look for programs first.
+        without: tables of others in the same schemas, which this role may not even be able to read.
 
     Returns:
         `{"file", "size", "sha256"}`.
@@ -74,7 +83,8 @@ def dump(url: str, owned: ownership.Ownership, major: int, target: Path, folders
     unfinished = target.with_suffix(".unfinished")
     try:
         unfinished.touch(mode=0o600)
-        _run([str(program), "--format=custom", "--no-password", f"--file={unfinished}", *_selected(owned)], url)
+        options = ["--format=custom", "--no-password", f"--file={unfinished}", *_selected(owned)]
+        _run([str(program), *options, *[f"--exclude-table={table}" for table in without]], url)
         content_digest = _digest(unfinished)
         if not _entries(find("pg_restore", major, folders), unfinished):
             raise faults.DatabaseFault(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,53 +13,42 @@ from . import (
     catalog,
     connection,
     draft,
-    environment,
     facts,
     faults,
-    guard,
     history,
     loss,
+    places,
     project,
     proof,
     revisions,
-    scratch,
 )
 
 if TYPE_CHECKING:
     from . import protocol, worker
 
-__all__ = ["file_entry", "generate", "on_scratch"]
+__all__ = ["file_entry", "generate"]
 
 _LONGEST_ID = 32  # alembic_version.version_num is VARCHAR(32)
 UNREPLAYABLE = "history:unreplayable"
 
 
 def generate(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
-    """Makes and proves a baseline; changes nothing but a scratch database.
+    """Makes and proves a baseline; changes nothing but the database that it works on.
 
-    Options: `message` (str), `accept_loss` (names or patterns), `carry_over` (bool).
+    Options: `message` (str), `accept_loss` (names or patterns), `carry_over` (bool), and those of
+    `places.working_place`.
 
     Raises:
         faults.Fault: what went wrong, by name; nothing is to be copied then.
     """
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
-    with on_scratch(service, tell) as place, tempfile.TemporaryDirectory(prefix="stillroom-") as folder:
+    with (
+        places.working_place(service, request.options, tell) as place,
+        tempfile.TemporaryDirectory(prefix="stillroom-") as folder,
+    ):
         of = project.Project(service)
         return _Baseline(of, place, Path(folder), request.options, tell).make()
-
-
-@contextlib.contextmanager
-def on_scratch(service: facts.ServiceFacts, tell: worker.Tell) -> Iterator[scratch.Scratch]:
-    """An empty scratch database that the service's variable points at, and the only one that may be connected to."""
-    tell.step("scratch database")
-    url = environment.service_url(service)
-    with (
-        scratch.open_scratch(url, service.name, scratch_url=environment.scratch_url(service)) as place,
-        environment.pointed_at(service, place.url),
-        guard.only(place.url, variable=service.url_variable),
-    ):
-        yield place
 
 
 def file_entry(name: str, content: bytes) -> dict[str, Any]:
@@ -80,13 +67,14 @@ class _Baseline:
     def __init__(
         self,
         of: project.Project,
-        place: scratch.Scratch,
+        place: places.Place,
         folder: Path,
         options: dict[str, Any],
         tell: worker.Tell,
     ) -> None:
         self._of = of
         self._place = place
+        self._own = place.own if isinstance(place, places.InPlace) else None
         self._folder = folder
         self._message = str(options.get("message") or "initial schema")
         self._accepted = tuple(options.get("accept_loss") or ())
@@ -128,6 +116,7 @@ class _Baseline:
             made.prerequisites,
             self._tell,
             known=carried.names,
+            own=self._own,
         )
         return made, proven
 
@@ -189,7 +178,7 @@ class _Baseline:
                 detail=fault.detail,
                 data={"names": [UNREPLAYABLE]},
             ) from fault
-        self._old_outcome = proof.take(self._place.url, made.version_table)
+        self._old_outcome = proof.take(self._place.url, made.version_table, self._own)
         return loss.judge(self._old_outcome, proven.outcome, self._rows(self._old_outcome), new_rows)
 
     def _rows(self, outcome: catalog.Snapshot) -> dict[str, int]:
@@ -237,4 +226,5 @@ class _Baseline:
             "loss": lost.to_dict() if lost is not None else None,
             "replaced": sorted(old),
             "scratch": {"name": self._place.name, "strategy": self._place.strategy},
+            "dumped": self._place.dumped if isinstance(self._place, places.InPlace) else None,
         }

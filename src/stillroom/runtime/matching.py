@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from . import catalog, connection, facts, generate, history, observe, ownership, project, proof, sqltext
+from . import catalog, connection, facts, history, observe, ownership, places, project, proof, sqltext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def against_history(
         faults.Fault: if there is no scratch database, or the history fails on an empty one.
     """
     service = of.service
-    with generate.on_scratch(service, tell) as place:
+    with places.on_scratch(service, tell) as place:
         tell.step("replay history")
         history.make_version_schema(place.url, table)
         for each in to[:-1]:

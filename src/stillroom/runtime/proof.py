@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import amend, catalog, connection, faults, history, project, sqltext
+from . import amend, catalog, connection, faults, history, ownership, project, sqltext
 
 if TYPE_CHECKING:
     from . import worker
@@ -32,10 +32,11 @@ class Proof:
     seconds: dict[str, float]
 
 
-def take(url: str, table: project.VersionTable) -> catalog.Snapshot:
-    """The catalog of a database, without the version table."""
-    own = f"{sqltext.as_written(table.schema or 'public')}.{sqltext.as_written(table.name)}"
-    return connection.run(url, lambda conn: catalog.snapshot(conn, exclude_tables=[own]))
+def take(url: str, table: project.VersionTable, own: ownership.Ownership | None = None) -> catalog.Snapshot:
+    """The catalog of a database, without the version table; only the part that `own` says, if it says one."""
+    noted = f"{sqltext.as_written(table.schema or 'public')}.{sqltext.as_written(table.name)}"
+    taken = connection.run(url, lambda conn: catalog.snapshot(conn, exclude_tables=[noted]))
+    return own.part(taken) if own is not None else taken
 
 
 def prove(
@@ -50,6 +51,7 @@ def prove(
     start: tuple[str, ...] = (),
     follows: str | None = None,
     known: Collection[str] = frozenset(),
+    own: ownership.Ownership | None = None,
 ) -> Proof:
     """Runs the proof on an empty scratch database (or one at `start`), and leaves it at head.
 
@@ -66,6 +68,7 @@ def prove(
         start: the revisions that the database is at, and has to be at again after the downgrade; empty: base.
         follows: the one of them that `head` follows.
         known: what the comparison with the models leaves out (`kind:name`).
+        own: what to look at in a database that others use, too; None: everything.
 
     Raises:
         faults.JudgedFault: `upgrade-fails`, `diff-not-empty`, `downgrade-fails`, `downgrade-leaves-trace`,
@@ -74,14 +77,14 @@ def prove(
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
     history.make_version_schema(url, table)
-    before = take(url, table)
+    before = take(url, table, own)
     place = f"a database at {', '.join(start)}" if start else "an empty database"
     end = sorted({head, *start} - {follows})
 
     tell.step("upgrade")
     with clock("upgrade"), _judged("upgrade-fails", f"the upgrade fails on {place}"):
         history.upgrade(of, url, table, folder=folder, to=head, expected=end)
-        outcome = take(url, table)
+        outcome = take(url, table, own)
 
     tell.step("compare")
     with clock("diff"):
@@ -98,13 +101,13 @@ def prove(
     tell.step("downgrade")
     with clock("downgrade"), _judged("downgrade-fails", "the downgrade fails"):
         history.downgrade(of, url, table, folder=folder, to=follows or "base", expected=start)
-        after = take(url, table)
+        after = take(url, table, own)
     _leaves_no_trace(of, before, after, prerequisites)
 
     tell.step("upgrade again")
     with clock("again"), _judged("second-upgrade-fails", "the upgrade fails after a downgrade"):
         history.upgrade(of, url, table, folder=folder, to=head, expected=end)
-        again = take(url, table)
+        again = take(url, table, own)
     difference = catalog.compare(outcome, again)
     if not difference.empty:
         raise faults.JudgedFault(

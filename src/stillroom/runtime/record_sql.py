@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import facts, generate, history, project, situation, upgrade, walk
+from . import facts, history, places, project, situation, upgrade, walk
 
 if TYPE_CHECKING:
     from . import protocol, worker
@@ -36,7 +36,7 @@ def record_sql(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     target = upgrade.aim(found, str(request.options.get("to") or "heads"), tell)
     went = walk.Walk(keep=True)
     if target.pending:
-        with generate.on_scratch(service, tell) as place:
+        with places.on_scratch(service, tell) as place:
             history.make_version_schema(place.url, found.table)
             for each in found.standing.applied:
                 history.upgrade(found.of, place.url, found.table, to=each)
