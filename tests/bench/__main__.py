@@ -1,0 +1,188 @@
+"""`python -m tests.bench [--only SECTION,…] [--rounds N] [--services N] [--minutes N] [--json FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from stillroom.embedded import server
+from tests.bench import baselines, fleets, meter, ours, processes, report, startup
+
+_A = "A: loop with proof"
+_B = "B: loop without proof"
+_OURS = "invoke regenerate"
+_FOOTNOTE = """\
+Both loops go through the services one after the other, with psql and alembic as commands, on databases of their own on
+the same server. A: empty the schemas; alembic revision --autogenerate, upgrade head, check, downgrade base, upgrade head.
+B: the first two of these. What plain autogenerate writes for these models does not run (missing imports, cyclic foreign
+keys, enum types that a downgrade leaves behind), so in A, after its own revision --autogenerate, the file that Stillroom
+made and proved takes its place; the swap does not count. Version folders are emptied before each run, bytecode is warm.\
+"""
+_SIZES = ((1, 5), (14, 5), (50, 3), (200, 1))
+
+
+class Bench:
+    """The sections, and what they share: a temporary folder, a limit of time, the report.
+
+    Args:
+        folder: temporary.
+        rounds: how often each contender runs.
+        services: size of the fleet on which they are compared.
+        minutes: after these no further round begins.
+    """
+
+    def __init__(self, folder: Path, rounds: int, services: int, minutes: float) -> None:
+        self._folder = folder
+        self._rounds = rounds
+        self._count = services
+        self._until = time.monotonic() + minutes * 60
+        self._fleets: dict[int, fleets.Fleet] = {}
+        self.report = report.Report(Console(width=None if sys.stdout.isatty() else 110))
+
+    @property
+    def sections(self) -> dict[str, Callable[[], None]]:
+        """By name, in the order in which they run."""
+        return {
+            "startup": self.startup,
+            "regenerate": self.regenerate,
+            "memory": self.memory,
+            "sizes": self.sizes,
+        }
+
+    def regenerate(self) -> None:
+        """Stillroom against both loops, in turns."""
+        with self._open(self._count) as (fleet, embedded, clock):
+            self.report.results["versions"] = report.versions(embedded.version)
+            self.report.say(f"warming up: {self._count} services, one run of each contender that does not count")
+            ours.regenerate(fleet, clock)
+            mine = self._copy()
+            loop = baselines.Loop(mine, embedded, baselines.save_proven(fleet))
+            loop.run(clock, proof=True)
+            series = {name: meter.Series(name) for name in (_A, _B, _OURS)}
+            unchanged = meter.Series("the same again: unchanged")
+            for number in self._numbered(self._rounds):
+                series[_A].samples.append(loop.run(clock, proof=True))
+                series[_B].samples.append(loop.run(clock, proof=False))
+                series[_OURS].samples.append(ours.regenerate(fleet, clock))
+                unchanged.samples.append(ours.regenerate(fleet, clock, fresh=False))
+                each = ", ".join(f"{one.samples[-1].seconds:.2f} s" for one in (*series.values(), unchanged))
+                self.report.say(f"round {number}: {each} (A, B, regenerate, unchanged)")
+        self._compare(series, unchanged)
+
+    def _compare(self, series: dict[str, meter.Series], unchanged: meter.Series) -> None:
+        base = series[_OURS].seconds
+        rows = [(each, f"{each.seconds / base:.2f} x") for each in (*series.values(), unchanged)]
+        self.report.series(f"regenerate, {self._count} services", rows, "of ours")
+        for name, least in ((_A, 8.0), (_B, 2.0)):
+            self.report.note(
+                self.report.target(f"times as fast as {name}", series[name].seconds / base, least, least=True)
+            )
+        self.report.note(f"[dim]{_FOOTNOTE}[/]")
+        self.report.results["regenerate"] = {
+            "services": self._count,
+            "footnote": _FOOTNOTE,
+            "series": [each.to_dict() for each in (*series.values(), unchanged)],
+        }
+
+    def sizes(self) -> None:
+        """Fleets from one service to many."""
+        rows = []
+        found = {}
+        for count, wanted in _SIZES:
+            rounds = min(wanted, self._rounds)
+            with self._open(count) as (fleet, _, clock):
+                series = meter.Series(f"{count} service{'s' if count != 1 else ''}")
+                self.report.say(f"{count} services: one run that does not count, then {rounds}")
+                ours.regenerate(fleet, clock)
+                for _ in self._numbered(rounds):
+                    series.samples.append(ours.regenerate(fleet, clock))
+            rows.append((series, f"{series.seconds / count:.3f}"))
+            found[str(count)] = {**series.to_dict(), "seconds_per_service": series.seconds / count}
+        self.report.series("regenerate by size of the fleet", rows, "s a service")
+        self.report.results["sizes"] = found
+
+    def memory(self) -> None:
+        """Peak memory of the operator's process, by size of the fleet."""
+        found = {}
+        for count in sorted({1, self._count, 50}):
+            with self._open(count) as (fleet, _, _clock):
+                found[str(count)] = peak = ours.peaks(fleet)
+            line = ", ".join(f"{name} {value:.0f} MiB" for name, value in peak.items())
+            self.report.note(f"peak memory, {count} services: {line}")
+        self.report.results["peak_memory_mib"] = found
+
+    def startup(self) -> None:
+        """How long until a command begins."""
+        with self._open(self._count) as (fleet, _, clock):
+            plain, listed = startup.listing(fleet, self._folder / "empty", max(5, 3 * self._rounds))
+            others = startup.quick(fleet, clock, self._rounds)
+        ratio = listed.seconds / plain.seconds
+        rows = [(each, f"{each.seconds / plain.seconds:.2f} x") for each in (plain, listed, *others)]
+        self.report.series("start-up", rows, "of empty")
+        self.report.note(self.report.target("invoke --list, times an empty tasks.py", ratio, 1.5, least=False))
+        self.report.results["startup"] = [each.to_dict() for each in (plain, listed, *others)]
+
+    @contextlib.contextmanager
+    def _open(self, count: int) -> Iterator[tuple[fleets.Fleet, server.Embedded, meter.Meter]]:
+        """A fleet of that size, with its server up for as long as the block."""
+        if count not in self._fleets:
+            self.report.say(f"copying a fleet of {count}")
+            self._fleets[count] = fleets.build(self._new(f"fleet-{count}"), count)
+        fleet = self._fleets[count]
+        with server.running(fleet.state) as embedded:
+            yield fleet, embedded, meter.Meter(server.status(fleet.state).pid)
+
+    def _copy(self) -> fleets.Fleet:
+        """A fleet that the loops have for themselves."""
+        return fleets.build(self._new("loops"), self._count)
+
+    def _new(self, name: str) -> Path:
+        folder = self._folder / name
+        folder.mkdir()
+        return folder
+
+    def _numbered(self, rounds: int) -> Iterator[int]:
+        """1, 2, …: at least one, and none that would begin after the time is up."""
+        for number in range(1, rounds + 1):
+            if number > 1 and time.monotonic() > self._until:
+                self.report.note(f"[yellow]the time is up: {number - 1} of {rounds} rounds[/]")
+                return
+            yield number
+
+
+def main() -> int:
+    """Runs what was asked for; exit status 1 if a target was missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", default="", help="sections, separated by commas: startup, regenerate, memory, sizes")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (5)")
+    parser.add_argument("--services", type=int, default=14, help="size of the fleet for the comparison (14)")
+    parser.add_argument("--minutes", type=float, default=15, help="after these, no further round begins (15)")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the results go (bench.json)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="stillroom-bench-") as folder:
+        Path(folder).chmod(0o755)  # the server may run as another user
+        bench = Bench(Path(folder), given.rounds, given.services, given.minutes)
+        wanted = [each for each in given.only.split(",") if each] or list(bench.sections)
+        unknown = set(wanted) - set(bench.sections)
+        if unknown:
+            parser.error(f"no such section: {', '.join(sorted(unknown))} (there are: {', '.join(bench.sections)})")
+        bench.report.results["versions"] = report.versions()
+        try:
+            for name in wanted:
+                bench.sections[name]()
+        except processes.ProgramFailed as failed:
+            print(f"\n{failed}", file=sys.stderr)  # noqa: T201 - the benchmark is a program
+            return 2
+    bench.report.write(given.json)
+    return 1 if bench.report.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
