@@ -94,6 +94,9 @@ class _File:
             targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
             self._bound.update(each.id for each in targets if isinstance(each, ast.Name))
             return
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            self.note_import(statement)
+            return
         for node in source_text.nodes(statement):
             kind = type(node)
             if kind is ast.Import or kind is ast.ImportFrom:

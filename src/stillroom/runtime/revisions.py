@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from . import faults, revision_body, revision_head
+from . import faults, revision_body, revision_head, revision_problems
 from .revision_graph import Graph
 from .revision_problems import Problem
 
@@ -114,7 +114,7 @@ def parse(source: str | bytes, name: str, *, path: str = "") -> Revision:
     try:
         tree = revision_head.parse_module(data, name)
     except SyntaxError as exc:
-        problem = _does_not_parse(name, exc)
+        problem = revision_problems.does_not_parse(name, exc)
         raise faults.ProjectFault(problem.code, problem.message, problem.mend) from exc
     found = _revision(data, name, path or name, tree)
     if isinstance(found, Problem):
@@ -155,7 +155,7 @@ def read(folders: Sequence[Path], *, recursive: bool = False, workers: int = 0) 
         if folder.is_dir():
             files += _files(folder, recursive, {each.path for each in files}, problems)
         else:
-            problems.append(_no_folder(folder))
+            problems.append(revision_problems.no_folder(folder))
     if workers:
         from . import revision_workers
 
@@ -194,7 +194,7 @@ def _examine(source: bytes, name: str) -> revision_body.Body | Problem:
         with _uncollected():
             return revision_body.read_body(revision_head.parse_module(source, name))
     except SyntaxError as exc:
-        return _does_not_parse(name, exc)
+        return revision_problems.does_not_parse(name, exc)
 
 
 @contextmanager
@@ -250,11 +250,11 @@ def _listed(folder: Path, recursive: bool) -> Iterator[tuple[str, str]]:
 
 def _revision(source: bytes, shown: str, path: str, tree: ast.Module | None) -> Revision | Problem:
     try:
-        head = revision_head.read_head(source, PurePath(path).name, tree)
+        head = revision_head.read_head(source, os.path.basename(path), tree)  # noqa: PTH119 - see _listed
     except SyntaxError as exc:
-        return _does_not_parse(shown, exc, path)
+        return revision_problems.does_not_parse(shown, exc, path)
     except revision_head.NotARevision as exc:
-        return _not_a_revision(shown, path, exc.missing, source)
+        return revision_problems.not_a_revision(shown, path, exc.missing, source)
     except revision_head.NotLiteral as exc:
         return Problem(
             "revision-not-literal",
@@ -276,37 +276,3 @@ def _revision(source: bytes, shown: str, path: str, tree: ast.Module | None) -> 
 
 def _keep(revision: Revision, body: revision_body.Body) -> None:
     revision.__dict__["body"] = body  # where `cached_property` would put it
-
-
-def _does_not_parse(shown: str, exc: SyntaxError, path: str = "") -> Problem:
-    return Problem(
-        "does-not-parse",
-        f"{shown}, line {exc.lineno or 1}: does not parse: {exc.msg}.",
-        "Correct the file, or bring it back from version control (`git checkout -- FILE`).",
-        (path or shown,),
-    )
-
-
-def _not_a_revision(shown: str, path: str, missing: str, source: bytes) -> Problem:
-    if not source.strip():
-        message = f"{shown} is empty ({len(source)} bytes), and Alembic refuses the whole folder because of it."
-        return Problem("not-a-revision", message, "Remove it, or bring it back from version control.", (path,))
-    if missing == "down_revision":
-        message = f"{shown} has no `down_revision`, and Alembic fails on the whole folder because of it."
-        return Problem("not-a-revision", message, "Add `down_revision = None` (or its parent's id).", (path,))
-    return Problem(
-        "not-a-revision",
-        f"{shown} lies in the versions folder and has no `revision`: Alembic refuses the whole folder because of it.",
-        "Move it out of the folder (a helper belongs beside it), or give it a `revision` and `down_revision`.",
-        (path,),
-    )
-
-
-def _no_folder(folder: Path) -> Problem:
-    return Problem(
-        "no-folder",
-        f"There is no folder {folder}.",
-        f"`mkdir -p {folder}`, or correct `script_location` or `version_locations`.",
-        (str(folder),),
-        severity="warning",
-    )
