@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +11,22 @@ from . import facts, faults, guard, half_applied, project, revision_target, situ
 if TYPE_CHECKING:
     from . import protocol, worker
 
-__all__ = ["NOTHING", "UPGRADED", "Aim", "aim", "upgrade"]
+__all__ = ["NOTHING", "UPGRADED", "WOULD_UPGRADE", "Aim", "aim", "upgrade"]
 
 UPGRADED = "upgraded"
+WOULD_UPGRADE = "would upgrade"
 NOTHING = "nothing to do"
 
 
 def upgrade(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     """Upgrades the service's database.
 
-    Options: `to` (default `heads`); `seen`: the revisions that the plan was made on (a list, None: not planned).
+    Options: `to` (default `heads`); `plan` (bool): decides, refuses, and runs nothing; `seen`: the revisions that the plan
+    was made on (a list, None: not planned).
 
     Returns:
-        `outcome` (`upgraded`, `nothing to do`), `unchanged` (the latter), `before` and `after` (revisions), `state`
-        (before), `applied` (revision, message, file of each), `tables`, `address`.
+        `outcome` (`upgraded`, `nothing to do`, `would upgrade`), `unchanged` (whether there was nothing to do), `before`
+        and `after` (revisions), `state` (before), `applied` (revision, message, file of each), `tables`, `address`.
 
     Raises:
         faults.Fault: refusals by name, before anything is touched; `revision-failed`, `half-applied`, `nothing-applied`,
@@ -35,13 +38,15 @@ def upgrade(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     found = situation.look(service)
     target = aim(found, str(request.options.get("to") or "heads"), tell)
     if not target.pending:
-        return _result(found, found, NOTHING)
+        return _result(found, target, found, NOTHING)
+    if request.options.get("plan"):
+        return _result(found, target, found, WOULD_UPGRADE)
     _as_planned(found, request.options.get("seen"))
     found.make_version_schema()
-    _run(found, target, tell)
-    return _result(found, found.again(), UPGRADED)
+    return _result(found, target, _run(found, target, tell), UPGRADED)
 
 
+@dataclasses.dataclass(frozen=True)
 class Aim:
     """What an upgrade is to reach.
 
@@ -51,10 +56,9 @@ class Aim:
         pending: the revisions to run, in order.
     """
 
-    def __init__(self, name: str, rows: Sequence[str], pending: Sequence[str]) -> None:
-        self.name = name
-        self.rows = tuple(rows)
-        self.pending = tuple(pending)
+    name: str
+    rows: tuple[str, ...]
+    pending: tuple[str, ...]
 
 
 def aim(found: situation.Situation, to: str, tell: worker.Tell) -> Aim:
@@ -70,7 +74,7 @@ def aim(found: situation.Situation, to: str, tell: worker.Tell) -> Aim:
     found.need_known_revisions()
     found.need_version(tell)
     needed = graph.ancestors(wanted)
-    pending = [each for each in standing.pending if each in needed]
+    pending = tuple(each for each in standing.pending if each in needed)
     if not pending and to != "heads" and not set(wanted) <= set(standing.applied):
         raise faults.RefusedFault(
             "past-revision",
@@ -93,7 +97,8 @@ def _as_planned(found: situation.Situation, seen: Sequence[str] | None) -> None:
         )
 
 
-def _run(found: situation.Situation, target: Aim, tell: worker.Tell) -> None:
+def _run(found: situation.Situation, target: Aim, tell: worker.Tell) -> situation.Situation:
+    """Runs it, and gives what the database says afterwards, asked on a connection of its own."""
     went = walk.Walk()
     try:
         with guard.only(found.url, variable=found.service.url_variable):
@@ -103,11 +108,11 @@ def _run(found: situation.Situation, target: Aim, tell: worker.Tell) -> None:
     except faults.Fault as fault:
         raise half_applied.failure(found, fault, went, tell) from fault
     tell.step("look again")
-    now = found.again().standing.applied
-    graph = found.code.graph
-    unknown = set(now) - graph.by_id.keys()
-    if unknown or graph.ancestors(now) != graph.ancestors(target.rows):
+    after = found.again()
+    now, graph = after.standing.applied, found.code.graph
+    if after.standing.unknown or graph.ancestors(now) != graph.ancestors(target.rows):
         raise _elsewhere(found, target, now, went)
+    return after
 
 
 def _elsewhere(found: situation.Situation, target: Aim, now: Sequence[str], went: walk.Walk) -> faults.ProjectFault:
@@ -140,16 +145,14 @@ def _at(rows: Sequence[str]) -> str:
     return ", ".join(rows) or "no revision"
 
 
-def _result(before: situation.Situation, after: situation.Situation, outcome: str) -> dict[str, Any]:
-    left = set(after.standing.pending)
-    applied = [each for each in before.standing.pending if each not in left]
+def _result(before: situation.Situation, target: Aim, after: situation.Situation, outcome: str) -> dict[str, Any]:
     return {
         "outcome": outcome,
         "unchanged": outcome == NOTHING,
         "state": before.standing.state,
         "before": list(before.standing.applied),
-        "after": list(after.standing.applied),
-        "applied": [before.code.describe(each) for each in applied],
+        "after": list(target.rows if outcome == WOULD_UPGRADE else after.standing.applied),
+        "applied": [before.code.describe(each) for each in target.pending],
         "tables": after.observed.tables,
         "address": before.database,
     }

@@ -1,0 +1,103 @@
+"""`status`: where each service's database stands, against the revisions of its code."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stillroom import fleet, session
+from stillroom.registry import model
+
+__all__ = ["Status", "document", "run"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """Where one service stands.
+
+    Attributes:
+        name: of the service.
+        state: a word of `runtime.state`.
+        revision: those that the database notes, comma-joined and sorted; None: none.
+        head: those of the code, likewise.
+        tables: how many tables of the service there are; None: the database could not be asked.
+        message: what the state means here; empty where it says it all.
+        mend: what to do; may be empty.
+        address: `host:port/database`.
+        pending: the revisions that are not applied, in order: `revision`, `message`, `file` of each.
+        unknown: the noted revisions that the code does not have.
+    """
+
+    name: str
+    state: str
+    revision: str | None
+    head: str | None
+    tables: int | None
+    message: str = ""
+    mend: str = ""
+    address: str = ""
+    pending: tuple[Mapping[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @classmethod
+    def from_answer(cls, name: str, answer: Mapping[str, Any]) -> Status:
+        """The status that the operation `status` gave."""
+        return cls(
+            name=name,
+            state=str(answer["state"]),
+            revision=_joined(answer["revision"]),
+            head=_joined(answer["head"]),
+            tables=answer["tables"],
+            message=str(answer.get("message", "")),
+            mend=str(answer.get("mend", "")),
+            address=str(answer.get("address", "")),
+            pending=tuple(answer.get("pending", ())),
+            unknown=tuple(answer.get("unknown", ())),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form; the first five keys are public API."""
+        return dataclasses.asdict(self)
+
+
+def _joined(revisions: Sequence[str]) -> str | None:
+    return ",".join(sorted(revisions)) or None
+
+
+def run(
+    opened: session.Session, services: Sequence[model.Service], watcher: fleet.Watcher
+) -> list[fleet.Outcome[Status]]:
+    """Asks all services at once. A database that does not answer is a state; code that can't be read is a failure."""
+
+    def one(service: model.Service, follower: fleet.Follower) -> Status:
+        return Status.from_answer(service.name, opened.call(service, "status", {}, follower))
+
+    return fleet.run(services, one, watcher, jobs=opened.jobs)
+
+
+def document(outcomes: Sequence[fleet.Outcome[Status]]) -> dict[str, Any]:
+    """The JSON of `status --json`: `{"services": [{"name", "state", "revision", "head", "tables", …}]}`.
+
+    Of a service that failed, the four are null, and `error` tells why.
+    """
+    return {"services": [_entry(each) for each in outcomes]}
+
+
+def _entry(outcome: fleet.Outcome[Status]) -> dict[str, Any]:
+    if outcome.value is not None:
+        return outcome.value.to_dict()
+    failure = outcome.failure
+    error = (
+        {"code": failure.code, "message": failure.message, "mend": failure.mend}
+        if failure is not None
+        else {"code": "skipped", "message": outcome.skipped or "", "mend": ""}
+    )
+    return {
+        "name": outcome.service.name,
+        "state": None,
+        "revision": None,
+        "head": None,
+        "tables": None,
+        "error": error,
+    }
