@@ -214,6 +214,7 @@ def test_a_sound_service_has_nothing_but_ok_and_its_facts(broken: dict[str, Repo
     facts = report.facts
     assert facts["heads"] == ["0001"] and facts["applied"] is None and facts["metadata_tables"] == ["product"]
     assert facts["version_table"] == "public.alembic_version" and facts["driver"] == "asyncpg"
+    assert (facts["schemas"], facts["database_tables"], facts["scratch"]) == (["public"], 0, "create")
     assert facts["address"] == f"{facts['host']}:{facts['port']}/{facts['database']}"
     assert facts["server_version"].startswith("18.") and facts["role"] == "postgres"
     (file,) = facts["files"]
@@ -330,7 +331,7 @@ def test_a_missing_folder_is_told_with_the_command_that_makes_it(broken: dict[st
 def test_a_database_at_a_revision_that_the_code_has_not_is_told_so(broken: dict[str, Report]) -> None:
     """With both ways out; the wider column of this version table is taken into account."""
     report = broken["stale"]
-    assert report.facts["applied"] == ["gone"]
+    assert (report.facts["applied"], report.facts["database_tables"]) == (["gone"], 1)
     (finding,) = report.warnings
     assert "invoke adopt --service stale" in finding.mend and "invoke cleanup --service stale" in finding.mend
 

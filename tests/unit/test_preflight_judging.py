@@ -186,22 +186,22 @@ def test_only_the_tables_of_the_service_count_as_others() -> None:
 @pytest.mark.parametrize(
     ("createdb", "scratch", "expected"),
     [
-        (True, preflight_rights.Scratch(), ["ok"]),
-        (True, preflight_rights.Scratch(given="S", server_version="16.1"), ["ok"]),
-        (True, preflight_rights.Scratch(server=True, server_version="18.4"), ["ok", "warning"]),
-        (False, preflight_rights.Scratch(), ["error"]),
-        (False, preflight_rights.Scratch(given="S", server_version="16.1"), ["warning"]),
-        (False, preflight_rights.Scratch(server=True, server_version="18.4"), ["warning", "warning"]),
-        (True, preflight_rights.Scratch(given="S", problem="full", mend="empty it"), ["error"]),
+        (True, preflight_rights.Scratch(), ["create", "ok"]),
+        (True, preflight_rights.Scratch(given="S", server_version="16.1"), ["given", "ok"]),
+        (True, preflight_rights.Scratch(server=True, server_version="18.4"), ["embedded", "ok", "warning"]),
+        (False, preflight_rights.Scratch(), [None, "error"]),
+        (False, preflight_rights.Scratch(given="S", server_version="16.1"), ["given", "warning"]),
+        (False, preflight_rights.Scratch(server=True, server_version="18.4"), ["embedded", "warning", "warning"]),
+        (True, preflight_rights.Scratch(given="S", problem="full", mend="empty it"), [None, "error"]),
     ],
 )
 def test_scratch_databases_are_an_error_only_where_none_is_to_be_had(
-    createdb: bool, scratch: preflight_rights.Scratch, expected: list[str]
+    createdb: bool, scratch: preflight_rights.Scratch, expected: list[str | None]
 ) -> None:
     """And a declared one that can't be used is not passed over in silence."""
     found = preflight_findings.Findings()
-    preflight_rights.judge_scratch(found, seen(createdb=createdb), scratch)
-    assert [each["level"] for each in found.to_list()] == expected
+    strategy = preflight_rights.judge_scratch(found, seen(createdb=createdb), scratch)
+    assert [strategy, *(each["level"] for each in found.to_list())] == expected
 
 
 @pytest.mark.parametrize(

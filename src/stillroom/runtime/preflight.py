@@ -5,6 +5,7 @@ What needs no code of the service comes first, so that models which crash the pr
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,19 @@ from . import facts, faults, preflight_project, preflight_versions, project
 from .preflight_findings import Findings
 
 if TYPE_CHECKING:
-    from . import preflight_database, preflight_models, protocol, worker
+    from . import protocol, worker
+
+# The checks import these late, since Alembic or SQLAlchemy may be missing. A parent that forks workers imports this
+# module beforehand, and should have the others then, too.
+with contextlib.suppress(ImportError):
+    from . import (  # noqa: F401
+        environment,
+        extensions,
+        preflight_database,
+        preflight_models,
+        preflight_rights,
+        preflight_scratch,
+    )
 
 __all__ = ["preflight"]
 
@@ -30,7 +43,8 @@ def preflight(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
         `findings`: a list of `{"check", "level", "message", "mend", "data"}`, see `preflight_findings.LEVELS`.
         `facts`: what was seen, as far as it was seen: `versions`, `driver`, `files` (name, revision, size, sha256),
         `folders`, `heads`, `address`, `host`, `port`, `database`, `role`, `server_version`, `marker`, `applied`,
-        `version_table`, `database_tables`, `metadata_tables`, `schemas`, `scratch`.
+        `version_table`, `schemas`, `database_tables` (in these schemas, version table included), `metadata_tables` (full names), `scratch`
+        ("given", "embedded", "create", or None: none is to be had).
     """
     service = facts.ServiceFacts.from_dict(request.service)
     looking = _Preflight(service, request.options, tell)
@@ -207,17 +221,20 @@ class _Preflight:
             preflight_project.judge_history(self.found, graph, self.service.heads, width)
 
     def _judge_database(self, state: preflight_database.State) -> None:
-        from . import extensions, preflight_rights, preflight_scratch
+        from . import extensions, preflight_database, preflight_rights, preflight_scratch
 
         found, seen, where = self.found, state.facts, str(state.address)
         schemas = self._schemas()
+        names = [each or preflight_database.default_schema(seen) for each in schemas]
+        self.facts["schemas"] = names
+        self.facts["database_tables"] = sum(seen["schemas"].get(each, {"tables": 0})["tables"] for each in names)
         with found.checking("rights"):
             preflight_rights.judge_schemas(found, seen, schemas, where)
             preflight_rights.judge_tables(found, seen, self.facts.get("metadata_tables"), schemas, where)
         scratch = preflight_rights.Scratch()
         with found.checking("scratch"):
             scratch = preflight_scratch.look(self.service, str(self._url))
-            preflight_rights.judge_scratch(found, seen, scratch)
+            self.facts["scratch"] = preflight_rights.judge_scratch(found, seen, scratch)
         with found.checking("version table"):
             self._judge_version_table(state)
         with found.checking("extensions"):

@@ -138,12 +138,16 @@ class Scratch:
     mend: str = ""
 
 
-def judge_scratch(found: Findings, facts: dict[str, Any], scratch: Scratch) -> None:
-    """Whether a scratch database can be had, and which."""
+def judge_scratch(found: Findings, facts: dict[str, Any], scratch: Scratch) -> str | None:
+    """Whether a scratch database can be had.
+
+    Returns:
+        Which: "given", "embedded" or "create"; None if none is to be had.
+    """
     role = facts["role"]
     if scratch.problem:
         found.error("scratch", scratch.problem, scratch.mend, code="no-scratch-database")
-        return
+        return None
     instead = _instead(facts, scratch)
     if facts["createdb"] and not instead:
         found.ok("scratch", f"{role} may create databases: scratch databases are made beside the service's own")
@@ -165,7 +169,11 @@ def judge_scratch(found: Findings, facts: dict[str, Any], scratch: Scratch) -> N
             "variable with the URL of an empty database), or scratch: embedded; or regenerate with --reset-in-place",
             code="no-scratch-database",
         )
+        return None
     _versions_differ(found, facts, scratch)
+    if scratch.given:
+        return "given"
+    return "embedded" if scratch.server else "create"
 
 
 def _instead(facts: dict[str, Any], scratch: Scratch) -> str:
