@@ -74,7 +74,7 @@ def test_reset_in_place_generates_on_the_own_database(
     own = new_database(owner=role)
     own.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     own.execute("CREATE TABLE product (id int, name text); INSERT INTO product VALUES (1, 'x')", role=role)
-    own.execute("CREATE TABLE stranger (id int)", role=other)
+    own.execute("CREATE TABLE stranger (id int); CREATE INDEX stranger_id ON stranger (id)", role=other)
     shop = projects.make_service(tmp_path / "shop")
     dump = tmp_path / "rows.dump"
     bin_folder = str(own.server.cluster.bin)

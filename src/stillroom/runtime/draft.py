@@ -10,11 +10,11 @@ import contextlib
 import datetime
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import amend, blame, faults, project, revisions, rewrite
+from . import amend, blame, faults, known_drops, project, revisions, rewrite
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
@@ -56,7 +56,9 @@ class Draft:
         self.empty = False
 
 
-def autogenerate(of: project.Project, versions: Path, message: str, *, carried: amend.Carried) -> Draft:
+def autogenerate(
+    of: project.Project, versions: Path, message: str, *, carried: amend.Carried, strangers: Collection[str] = ()
+) -> Draft:
     """Runs autogenerate against the database that `env.py` connects to, writing into `versions`.
 
     Args:
@@ -64,6 +66,7 @@ def autogenerate(of: project.Project, versions: Path, message: str, *, carried: 
         versions: a folder of ours; its files are the history that the new revision follows.
         message: of the revision.
         carried: statements to put into the file as they are.
+        strangers: what is in the database and belongs to others (`kind:name`).
 
     Raises:
         faults.Fault: if the service's code fails, its metadata is empty, or Alembic refuses.
@@ -74,6 +77,8 @@ def autogenerate(of: project.Project, versions: Path, message: str, *, carried: 
 
     def directives(context: MigrationContext, revision: Any, scripts: list[MigrationScript]) -> None:
         _look(of, context, draft)
+        for operations in (scripts[0].upgrade_ops, scripts[0].downgrade_ops):
+            known_drops.leave_out(operations, strangers)
         amend.amend(context, scripts[0], of.service, draft, carried)
         draft.empty = scripts[0].upgrade_ops.is_empty() if scripts[0].upgrade_ops is not None else True
 

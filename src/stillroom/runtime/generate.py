@@ -75,6 +75,7 @@ class _Baseline:
         self._of = of
         self._place = place
         self._own = place.own if isinstance(place, places.InPlace) else None
+        self._strangers = place.strangers if isinstance(place, places.InPlace) else frozenset()
         self._folder = folder
         self._message = str(options.get("message") or "initial schema")
         self._accepted = tuple(options.get("accept_loss") or ())
@@ -105,7 +106,7 @@ class _Baseline:
         versions = self._folder / str(self._attempts)
         versions.mkdir()
         self._tell.step("autogenerate")
-        made = draft.autogenerate(self._of, versions, self._message, carried=carried)
+        made = draft.autogenerate(self._of, versions, self._message, carried=carried, strangers=self._strangers)
         self._judge(made)
         proven = proof.prove(
             self._of,
@@ -115,7 +116,7 @@ class _Baseline:
             made.revision,
             made.prerequisites,
             self._tell,
-            known=carried.names,
+            known=carried.names | self._strangers,
             own=self._own,
         )
         return made, proven

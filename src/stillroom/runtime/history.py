@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import blame, connection, draft, enums, faults, project, sqltext, versions
+from . import blame, connection, draft, enums, faults, known_drops, project, sqltext, versions
 
 if TYPE_CHECKING:
     from alembic.runtime import migration
@@ -106,7 +106,7 @@ def difference(of: project.Project, *, folder: Path | None = None, known: Collec
     def compare(revision: Any, context: migration.MigrationContext) -> list[Any]:
         metadatas = draft.metadatas(context)
         script = autogenerate.produce_migrations(context, context.opts["target_metadata"])
-        _leave_out(script.upgrade_ops, known)
+        known_drops.leave_out(script.upgrade_ops, known)
         if script.upgrade_ops is not None and not script.upgrade_ops.is_empty():
             plain = MigrationContext.configure(dialect=context.dialect)
             text = autogenerate.render_python_code(script.upgrade_ops, migration_context=plain)
@@ -119,51 +119,3 @@ def difference(of: project.Project, *, folder: Path | None = None, known: Collec
 
     of.in_env(of.config(folder), compare, "comparing its models with the database")
     return found
-
-
-def _leave_out(operations: Any, known: Collection[str]) -> None:
-    """Takes the drops of what is known to be there out of the operations that autogenerate found."""
-    from alembic.operations import ops
-
-    if operations is None or not known:
-        return
-    for each in list(operations.ops):
-        if isinstance(each, ops.ModifyTableOps):
-            _leave_out(each, known)
-            if not each.ops:
-                operations.ops.remove(each)
-        elif _dropped_name(each) in known:
-            operations.ops.remove(each)
-
-
-def _dropped_name(operation: Any) -> str | None:
-    """What a drop operation drops, as the catalog names it."""
-    from alembic.operations import ops
-
-    schema = sqltext.as_written(getattr(operation, "schema", None) or "public")
-    if isinstance(operation, ops.DropTableOp):
-        return f"table:{schema}.{sqltext.as_written(operation.table_name)}"
-    if isinstance(operation, ops.DropIndexOp):
-        return f"index:{schema}.{sqltext.as_written(str(operation.index_name))}"
-    if isinstance(operation, ops.DropColumnOp):
-        table = sqltext.as_written(operation.table_name)
-        return f"column:{schema}.{table}.{sqltext.as_written(operation.column_name)}"
-    if isinstance(operation, ops.DropTableCommentOp):
-        return f"comment:table {schema}.{sqltext.as_written(operation.table_name)}"
-    if isinstance(operation, ops.AlterColumnOp) and operation.modify_comment is None and not _alters_more(operation):
-        table = sqltext.as_written(operation.table_name)
-        return f"comment:column {schema}.{table}.{sqltext.as_written(operation.column_name)}"
-    if isinstance(operation, ops.DropConstraintOp):
-        table = sqltext.as_written(operation.table_name)
-        return f"constraint:{schema}.{table}.{sqltext.as_written(str(operation.constraint_name))}"
-    return None
-
-
-def _alters_more(operation: Any) -> bool:
-    """Whether a change of a column is about more than its comment."""
-    return (
-        operation.modify_type is not None
-        or operation.modify_nullable is not None
-        or operation.modify_server_default is not False
-        or operation.modify_name is not None
-    )

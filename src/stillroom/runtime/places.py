@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import cleaning, connection, environment, facts, guard, owned, ownership, scratch, urls
+from . import cleaning, connection, environment, facts, guard, owned, ownership, reset, scratch, urls
 
 if TYPE_CHECKING:
     from . import worker
@@ -35,6 +35,7 @@ class InPlace:
 
     Attributes:
         own: what that is.
+        strangers: what others own in its schemas, as `kind:name`.
         dumped: what was dumped before it was emptied, as facts for the note beside the dump; None if nothing was.
     """
 
@@ -46,6 +47,7 @@ class InPlace:
         self.name = urls.address(url).database
         self.url = url
         self.own = own
+        self.strangers: frozenset[str] = frozenset()
         self.dumped: dict[str, Any] | None = None
         self._service = service
         self._options = options
@@ -91,6 +93,8 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: wo
         dump = cleaning.dump_rows(url, own, found, Path(str(options["backup"])), options)
         here.dumped = {**found, "dump": dump}
     tell.step("reset in place")
+    kept = connection.run(url, lambda conn: reset.plan(conn, own).kept)
+    here.strangers = frozenset(f"table:{each.name}" for each in kept if each.is_relation)
     here.renew()
     try:
         with guard.only(url, variable=service.url_variable):
