@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psycopg
 import pytest
 
 from stillroom import errors, fleet, preflight, session
@@ -571,6 +572,23 @@ def test_a_pooler_is_noticed_and_the_server_behind_it_named(
     for driver, finding in found.items():
         assert (finding.level, finding.data["mode"], finding.data["server"]) == ("warning", mode, server), driver
         assert f"let {services[driver].url_variable} name the server itself" in finding.mend and server in finding.mend
+
+
+def test_prepared_statements_that_are_there_already_are_told_as_what_they_are(
+    new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B9: an earlier client of the same server connection left those that asyncpg is about to make."""
+    database = new_database()
+    server = f"{database.server.host}:{database.server.port}"
+    shop = projects.make_service(tmp_path / "shop")
+    with pgbouncer.pooling(database, "transaction", pool_size=1) as pooler:
+        with psycopg.connect(database.url("postgresql").replace(server, pooler), autocommit=True) as client:
+            for number in range(1, 64):
+                client.execute(f"PREPARE __asyncpg_stmt_{number:x}__ AS SELECT 1".encode())
+        shop.connects_to(monkeypatch, database.asyncpg.replace(server, pooler))
+        report = look(projects.make_registry(tmp_path, shop))["shop"]
+    assert bad(report) == [("pooler", "error")]
+    assert "5432" in only(report, "pooler").mend
 
 
 def test_a_pool_of_one_connection_in_session_mode_does_not_hang(

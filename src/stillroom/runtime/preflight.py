@@ -43,8 +43,8 @@ def preflight(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
         `findings`: a list of `{"check", "level", "message", "mend", "data"}`, see `preflight_findings.LEVELS`.
         `facts`: what was seen, as far as it was seen: `versions`, `driver`, `files` (name, revision, size, sha256),
         `folders`, `heads`, `address`, `host`, `port`, `database`, `role`, `server_version`, `marker`, `applied`,
-        `version_table`, `schemas`, `database_tables` (in these schemas, version table included), `metadata_tables` (full names), `scratch`
-        ("given", "embedded", "create", or None: none is to be had).
+        `version_table`, `schemas`, `database_tables` (in these schemas, the version table included), `metadata_tables`
+        (full names), `scratch` ("given", "embedded", "create", or None: none is to be had).
     """
     service = facts.ServiceFacts.from_dict(request.service)
     looking = _Preflight(service, request.options, tell)
@@ -111,7 +111,11 @@ class _Preflight:
             return
         from . import preflight_database
 
-        state = preflight_database.observe(str(self._url))
+        try:
+            state = preflight_database.observe(str(self._url))
+        except faults.DatabaseFault as fault:
+            preflight_database.judge_failure(self.found, fault, self.service.url_variable)
+            return
         seen = state.facts
         self.facts.update(
             database=seen["database"],

@@ -16,9 +16,10 @@ from .preflight_findings import Findings
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["State", "default_schema", "judge_server", "observe", "short_version", "version_table_row"]
+__all__ = ["State", "default_schema", "judge_failure", "judge_server", "observe", "short_version", "version_table_row"]
 
 _OLDEST_SERVER = 13
+_NO_SUCH_STATEMENT = ("42P05", "26000")  # there already; not there
 _POOLER_SECONDS = 3.0
 
 
@@ -75,6 +76,20 @@ def observe(url: str) -> State:
 
     # Autocommit: between two statements a pooler may then give the server connection to somebody else.
     return connection.run(url, work, autocommit=True, application_name="stillroom preflight")
+
+
+def judge_failure(found: Findings, fault: faults.DatabaseFault, variable: str) -> None:
+    """A database that can't be asked; prepared statements that vanish, or are there already, are a pooler's doing."""
+    if fault.data.get("sqlstate") not in _NO_SUCH_STATEMENT:
+        found.fault("database", fault)
+        return
+    found.error(
+        "pooler",
+        f"a pooler in transaction mode stands between, and {variable} has a driver with prepared statements: "
+        f"{fault.message}",
+        f"let {variable} name the server itself while migrating (PgBouncer listens on 6432 mostly, PostgreSQL on 5432)",
+        code="pooler",
+    )
 
 
 def version_table_row(facts: dict[str, Any], table: project.VersionTable) -> dict[str, Any] | None:
