@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from invoke.collection import Collection
-from stillroom.tasks import checks, database, databases, generation, services
+from stillroom.tasks import applying, checks, database, databases, generation, services
 
 __all__ = ["namespace"]
 
@@ -13,6 +13,10 @@ for _task in (
     checks.preflight,
     databases.cleanup,
     generation.regenerate,
+    generation.revision,
+    applying.status,
+    applying.apply,
+    applying.adopt,
     databases.restore,
     databases.protect,
     database.database,

@@ -23,12 +23,12 @@ def preflight(call: Call, skip_db_check: bool = False) -> None:
     Example: invoke preflight --service auth --verbose
     """
     from stillroom import preflight as job
-    from stillroom.people import findings, summary
+    from stillroom.people import findings
 
     with call.session() as session, call.watching("preflight", brief=True) as watcher:
         outcomes = job.run(session, call.services, job.Options(skip_db_check=skip_db_check), watcher)
     if call.json:
-        summary.print_json(findings.document(call.environment.name, outcomes))
+        call.answer(findings.document(call.environment.name, outcomes))
     else:
         findings.show(outcomes, verbose=call.verbose)
     bad = [each.service.name for each in outcomes if each.value is None or each.value.errors]

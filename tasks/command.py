@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
+import math
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
@@ -22,18 +27,18 @@ if TYPE_CHECKING:
     from stillroom.registry import model
     from stillroom.session import Session
 
-__all__ = ["Call", "command"]
+__all__ = ["Call", "command", "seconds"]
 
 _COMMON: dict[str, tuple[Any, str]] = {
     "service": ([], "Only this service; repeat it, separate by commas, or use a glob such as 'pro*'."),
     "environment": ("", "Environment of services.yaml (default: its default_environment)."),
     "namespace": ("", "Kubernetes namespace instead of the registry's; wrong for targets that have none."),
-    "jobs": (0, "How many services at a time (default: processors + 1)."),
+    "jobs": ("", "How many services at a time (default: processors + 1)."),
     "json": (False, "One JSON document on standard output, and nothing else there."),
     "verbose": (False, "Show each step, what the services' own code prints, and details in full."),
     "debug": (False, "Show tracebacks."),
 }
-_INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Call:
@@ -47,6 +52,7 @@ class Call:
         self.json: bool = options["json"]
         self.verbose: bool = options["verbose"]
         self.debug: bool = options["debug"]
+        self.answered = False
         self._options = options
 
     @functools.cached_property
@@ -81,10 +87,15 @@ class Call:
         """How many services at a time."""
         from stillroom import fleet
 
-        given: int = self._options["jobs"]
-        if given < 0:
-            raise errors.UsageError(f"--jobs {given}: at least 1 is needed", "leave it out for the default")
-        return given or fleet.default_jobs()
+        given: str = self._options["jobs"]
+        if not given:
+            return fleet.default_jobs()
+        if not given.isascii() or not given.isdigit() or int(given) < 1:
+            raise errors.UsageError(
+                f"--jobs {given}: a whole number of at least 1 is needed",
+                f"leave it out for the default ({fleet.default_jobs()})",
+            )
+        return int(given)
 
     @contextmanager
     def session(self, services: Sequence[model.Service] | None = None) -> Iterator[Session]:
@@ -97,9 +108,29 @@ class Call:
 
         self.recover()
         wanted = tuple(self.services if services is None else services)
-        with session.Session(self.fleet, self.environment, self.jobs) as opened:
+        with session.Session(self.fleet, self.environment, self.jobs) as opened, self._interruptible(opened):
             opened.open(wanted)
             yield opened
+
+    @contextmanager
+    def _interruptible(self, opened: Session) -> Iterator[None]:
+        """Ctrl-C, a signal to end or a closed terminal lets what runs clean up first; asking again does not hurry it."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            for each in _SIGNALS:
+                signal.signal(each, signal.SIG_IGN)
+            opened.interrupt()
+            self.say("\ninterrupted: what runs is ended, and cleans up behind itself …")
+            raise errors.Interrupted(number)
+
+        # What is ignored stays so: that is how nohup, and a shell's background jobs, are meant.
+        heard = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+        before = {each: signal.signal(each, stop) for each in heard}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     def recover(self) -> None:
         """Finishes or undoes what a killed command had begun, and says so."""
@@ -123,6 +154,14 @@ class Call:
         with progress.watching(title, names, verbose=self.verbose, quiet=quiet) as watcher:
             yield watcher
 
+    def answer(self, document: Mapping[str, Any]) -> None:
+        """Prints the one JSON document of `--json`. The first counts: an error that follows is told to people only."""
+        from stillroom.people import summary
+
+        if not self.answered:
+            self.answered = True
+            summary.print_json(document)
+
     def say(self, line: str = "") -> None:
         """A line for people, beside the data: on standard error."""
         print(line, file=sys.stderr)
@@ -136,7 +175,8 @@ class Call:
         if yes:
             return
         if not sys.stdin.isatty() or self.json:
-            raise errors.Refused(f"{question} Nobody can be asked here", f"give the answer with {flag}")
+            why = "--json asks nothing" if self.json else "there is no terminal to ask in"
+            raise errors.Refused(f"not confirmed, and {why}: {question}", f"if that is meant, give {flag}")
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise errors.Refused("not confirmed; nothing was done", f"answer y, or give {flag}")
@@ -149,7 +189,13 @@ class Call:
 
         if self.json:
             document = summary.document(self.name, self.environment.name, outcomes, describe)
-            summary.print_json({**document, **extra})
+            self.answer({**document, **extra})
+        self.leave(outcomes)
+
+    def leave(self, outcomes: Sequence[Outcome[Any]]) -> None:
+        """Tells people of the failures, and exits with the code of the run unless all is well."""
+        from stillroom.people import summary
+
         summary.failures([] if self.json else outcomes, verbose=self.verbose, debug=self.debug)
         code = summary.exit_code(outcomes)
         if code:
@@ -173,8 +219,9 @@ def command(
 
         def run(context: Context, **given: Any) -> None:
             common = {key: given.pop(key, default) for key, (default, _) in _COMMON.items()}
-            with _boundary(debug=common["debug"]):
-                body(Call(name, common), **given)
+            call = Call(name, common)
+            with _boundary(call):
+                body(call, **given)
 
         run.__doc__ = body.__doc__
         run.__name__ = body.__name__
@@ -198,35 +245,72 @@ def command(
     return decorate
 
 
+def seconds(flag: str, text: str, default: float) -> float:
+    """The value of a flag that takes seconds; Invoke's own conversion ends in a traceback.
+
+    Raises:
+        errors.UsageError: it is none.
+    """
+    try:
+        found = float(text) if text else default
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise errors.UsageError(f"{flag} {text}: a number of seconds above 0 is needed", f"the default is {default:g}")
+    return found
+
+
 @contextmanager
-def _boundary(*, debug: bool) -> Iterator[None]:
+def _boundary(call: Call) -> Iterator[None]:
     """The one place that tells people of errors and decides the exit code."""
+    _prepare_streams()
     try:
         yield
+        sys.stdout.flush()
     except errors.StillroomError as error:
-        _tell(error.message, error.mend, error.detail, debug=debug)
+        _tell(call, error.code, error.message, error.mend, error.detail, error.data)
+        raise Exit(code=error.exit_code) from error
+    except errors.Interrupted as error:
+        services = {"done": list(error.done), "undone": list(error.undone)}
+        _tell(call, "interrupted", error.message, error.mend, data=services)
         raise Exit(code=error.exit_code) from error
     except KeyboardInterrupt as error:
-        print("\ninterrupted", file=sys.stderr)
-        raise Exit(code=_INTERRUPTED) from error
+        _tell(call, "interrupted", "interrupted", "")
+        raise Exit(code=errors.Interrupted().exit_code) from error
+    except BrokenPipeError as error:
+        # Whoever read our output has enough (`| head`). What is still to be flushed must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Exit(code=128 + signal.SIGPIPE) from error
     except Exit:
         raise
     except Exception as error:
         first = str(error).strip().splitlines()
         _tell(
+            call,
+            "unexpected",
             f"{type(error).__name__}: {first[0] if first else '(no message)'}",
             "this is a fault of Stillroom itself: run it again with --debug, and report what that prints",
-            "",
-            debug=debug,
         )
         raise Exit(code=1) from error
 
 
-def _tell(message: str, mend: str, detail: str, *, debug: bool) -> None:
+def _prepare_streams() -> None:
+    """Lines come out in the order in which they are printed, and a terminal without our characters shows others."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, errors="replace")
+
+
+def _tell(
+    call: Call, code: str, message: str, mend: str, detail: str = "", data: Mapping[str, Any] | None = None
+) -> None:
+    if call.json:
+        error = {"code": code, "message": message, "mend": mend, "detail": detail, "data": dict(data or {})}
+        call.answer({"command": call.name, "ok": False, "error": error})
     print(f"✗ {message}", file=sys.stderr)
     if detail:
         print(detail, file=sys.stderr)
     if mend:
         print(f"→ {mend}", file=sys.stderr)
-    if debug:
+    if call.debug:
         traceback.print_exc(file=sys.stderr)

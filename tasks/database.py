@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from stillroom.tasks.command import Call, command
@@ -59,12 +58,15 @@ def _print_urls(call: Call, driver: str) -> None:
         server.start(call.fleet.state)
         embedded.ensure(service.database for service in call.services)
         found = export.urls(call.services, lambda name: embedded.url(name, driver))
-    print(json.dumps(found, indent=2) if call.json else "\n".join(export.export_lines(found)))
+    if call.json:
+        call.answer(found)
+        return
+    print("\n".join(export.export_lines(found)))
 
 
 def _print_status(call: Call, status: server.Status) -> None:
     if call.json:
-        print(json.dumps(status.to_dict(), indent=2))
+        call.answer(status.to_dict())
         return
     for line in status.lines():
         print(line)

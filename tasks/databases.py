@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from stillroom.tasks.command import Call, command
+from stillroom.tasks.command import Call, command, seconds
 
 from stillroom import errors
 
@@ -39,7 +39,7 @@ def cleanup(
     yes: bool = False,
     dry_run: bool = False,
     skip_backup: bool = False,
-    lock_timeout: float = 5.0,
+    lock_timeout: str = "",
     allow_protected: str = "",
     expect_database: str = "",
 ) -> None:
@@ -54,6 +54,7 @@ def cleanup(
     from stillroom import protection
 
     permission = protection.Permission(allow_protected or None, expect_database or None)
+    patience = seconds("--lock-timeout", lock_timeout, 5.0)
     with call.session() as session:
         found = _looked_at(call, session)
         plan = job.make_plan(
@@ -72,7 +73,7 @@ def cleanup(
             what = ", ".join(sorted({each.address for each in plan.destroys}))
             call.confirm(f"Empty {what}?", yes=yes)
         with call.watching("cleanup") as watcher:
-            outcomes = job.run(session, call.services, plan, permission, lock_timeout, watcher)
+            outcomes = job.run(session, call.services, plan, permission, patience, watcher)
     if not call.json:
         _show_outcomes(outcomes)
     call.finish(outcomes, _described)
@@ -91,12 +92,8 @@ def _looked_at(call: Call, session: Session) -> dict[str, Mapping[str, Any]]:
 
 def _show_plan(call: Call, plan: job.Plan, *, dry_run: bool) -> None:
     if call.json:
-        from stillroom.people import summary
-
         services = [{"name": each.service, **each.to_dict()} for each in plan.entries]
-        summary.print_json(
-            {"command": "cleanup", "environment": call.environment.name, "dry_run": True, "services": services}
-        )
+        call.answer({"command": "cleanup", "environment": call.environment.name, "dry_run": True, "services": services})
         return
     for each in plan.entries:
         if each.empty:
@@ -214,9 +211,7 @@ def _restore_migrations(call: Call, stamp: str, yes: bool) -> None:
     )
     outcome = backups.restore(call.fleet.state, service.name, chosen.stamp)
     if call.json:
-        from stillroom.people import summary
-
-        summary.print_json({"command": "restore", "service": service.name, "backup": chosen.stamp, "ok": True})
+        call.answer({"command": "restore", "service": service.name, "backup": chosen.stamp, "ok": True})
     else:
         print(f"{service.name}: {chosen.revisions} revision files of {chosen.stamp} are back")
     del outcome
@@ -272,7 +267,7 @@ def _chosen(found: Sequence[tuple[str, Any]], stamp: str, service: str) -> Any:
 def _list_backups(call: Call, *, database: bool) -> None:
     from stillroom import cleanup as job
     from stillroom.history import backup as backups
-    from stillroom.people import summary, tables
+    from stillroom.people import tables
 
     state = call.fleet.state
     rows: list[list[object]] = []
@@ -288,7 +283,7 @@ def _list_backups(call: Call, *, database: bool) -> None:
                 for each in backups.list_backups(state, service.name)
             ]
     if call.json:
-        summary.print_json(
+        call.answer(
             {"command": "restore", "backups": [{"service": row[0], "backup": row[1], "what": row[2]} for row in rows]}
         )
     elif rows:

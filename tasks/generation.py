@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stillroom import regenerate as job
+    from stillroom import revision as revising
     from stillroom.fleet import Outcome
 
-__all__ = ["regenerate"]
+__all__ = ["regenerate", "revision"]
 
 
 @command(
@@ -91,13 +92,84 @@ def regenerate(
     call.finish(outcomes, lambda done: done.to_dict())
 
 
+@command(
+    "revision",
+    options={
+        "message": "Message of the revision; needed.",
+        "head": "Which head it follows, where a history has several by design.",
+        "fail-fast": "Begin nothing new after the first failure.",
+        "skip-db-check": "Leave the database out of preflight.",
+        "ignore-preflight": "Go on although preflight found errors.",
+    },
+)
+def revision(
+    call: Call,
+    message: str = "",
+    head: str = "",
+    fail_fast: bool = False,
+    skip_db_check: bool = False,
+    ignore_preflight: bool = False,
+) -> None:
+    """Add one proven revision for each service whose models have changed.
+
+    A scratch database is upgraded to head, compared with the models, and the difference becomes one new revision; where
+    there is none, nothing is written.
+
+    Example: invoke revision --service auth --message "add phone number"
+    """
+    from stillroom import errors
+    from stillroom import revision as job
+
+    if not message:
+        raise errors.UsageError("a revision needs a message", 'give --message "what changes"')
+    options = job.Options(message=message, head=head or None, fail_fast=fail_fast)
+    with call.session() as session:
+        checks.before(call, session, skip_db_check=skip_db_check, ignore=ignore_preflight)
+        with call.watching("revision") as watcher:
+            outcomes = job.run(session, call.services, options, watcher)
+    if not call.json:
+        _show_revisions(call, outcomes)
+    call.finish(outcomes, lambda done: done.to_dict())
+
+
+def _show_revisions(call: Call, outcomes: Sequence[Outcome[revising.Done]]) -> None:
+    from stillroom.people import tables
+
+    rows: list[list[object]] = []
+    for outcome in outcomes:
+        done = outcome.value
+        if done is None:
+            rows.append([outcome.service.name, "", "", "", "[red]✗ failed[/]", "", f"{outcome.seconds:.1f}"])
+        elif done.unchanged:
+            rows.append([outcome.service.name, done.follows, "-", "", "no changes", "", f"{outcome.seconds:.1f}"])
+        else:
+            copied = f"{done.copied:,}" if done.copied else "unchanged"
+            rows.append(
+                [
+                    outcome.service.name,
+                    done.follows,
+                    done.revision,
+                    done.operations,
+                    "[green]✓ proven[/]",
+                    copied,
+                    f"{outcome.seconds:.1f}",
+                ]
+            )
+    headers = ["service", "follows", "revision", "operations", "proof", "copied bytes", "seconds"]
+    tables.show(headers, rows, numbers=("operations", "copied bytes", "seconds"))
+    for outcome in outcomes:
+        done = outcome.value
+        if done is None or done.unchanged:
+            continue
+        for line in done.difference if call.verbose else done.difference[:10]:
+            call.say(f"{outcome.service.name}: {line}")
+        for line in (*[f"it drops {each}" for each in done.drops], *done.renames):
+            call.say(f"{outcome.service.name}: look at this: {line}")
+
+
 def _show_plan(call: Call, plan: job.Plan) -> None:
     if call.json:
-        from stillroom.people import summary
-
-        summary.print_json(
-            {"command": "regenerate", "environment": call.environment.name, "dry_run": True, **plan.to_dict()}
-        )
+        call.answer({"command": "regenerate", "environment": call.environment.name, "dry_run": True, **plan.to_dict()})
         return
     from stillroom.people import tables
 

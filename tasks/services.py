@@ -16,9 +16,7 @@ def services(call: Call) -> None:
     found = call.services
     environment = call.environment
     if call.json:
-        from stillroom.people import summary
-
-        summary.print_json(
+        call.answer(
             {
                 "command": "services",
                 "environment": environment.name,
