@@ -58,7 +58,8 @@ class Status:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; the first five keys are public API."""
-        return dataclasses.asdict(self)
+        lists = {"pending": [dict(each) for each in self.pending], "unknown": list(self.unknown)}
+        return {**dataclasses.asdict(self), **lists}
 
 
 def _joined(revisions: Sequence[str]) -> str | None:
