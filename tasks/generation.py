@@ -87,6 +87,9 @@ def regenerate(
             call.confirm(f"This will {' and '.join(plan.questions)}. Go on?", yes=yes)
         with call.watching("regenerate") as watcher:
             outcomes = job.run(session, call.services, options, watcher)
+        if apply and not (fail_fast and any(not each.ok for each in outcomes)):
+            with call.watching("apply", brief=True) as watcher:
+                outcomes = job.apply(session, outcomes, watcher)
     if not call.json:
         _show(call, outcomes)
     call.finish(outcomes, lambda done: done.to_dict())

@@ -15,7 +15,7 @@ from typing import Any
 from stillroom import bring_home, cleanup, errors, fleet, protection, session
 from stillroom.registry import model
 
-__all__ = ["Done", "Entry", "Options", "Plan", "make_plan", "run"]
+__all__ = ["Done", "Entry", "Options", "Plan", "apply", "make_plan", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,8 +194,7 @@ def run(
 ) -> list[fleet.Outcome[Done]]:
     """Carries it out for all services at once.
 
-    Each service is generated, proven, brought home and applied on its own; one that fails leaves its old history and
-    its database as they were.
+    Each service is generated, proven and brought home on its own; one that fails leaves its old history as it was.
     """
     return fleet.run(
         services,
@@ -203,6 +202,37 @@ def run(
         watcher,
         jobs=opened.jobs,
         fail_fast=options.fail_fast,
+    )
+
+
+def apply(
+    opened: session.Session, generated: Sequence[fleet.Outcome[Done]], watcher: fleet.Watcher
+) -> list[fleet.Outcome[Done]]:
+    """Upgrades the databases of what was generated, each service after those that the registry puts before it.
+
+    A service that was not generated fails as it did; those after it are generated, and not applied.
+    """
+    before = {each.service.name: each for each in generated}
+
+    def one(service: model.Service, follower: fleet.Follower) -> Done:
+        done = before[service.name].value
+        if done is None:
+            raise errors.StillroomError(f"{service.name} was not generated")
+        answer = opened.call(service, "upgrade", {}, follower)
+        return dataclasses.replace(done, applied="already there" if answer["unchanged"] else "✓")
+
+    applied = fleet.run([each.service for each in generated], one, watcher, jobs=opened.jobs, ordered=True)
+    return [_joined(before[each.service.name], each) for each in applied]
+
+
+def _joined(generated: fleet.Outcome[Done], applied: fleet.Outcome[Done]) -> fleet.Outcome[Done]:
+    """One outcome of two steps: the failure of the first that failed, and the time of both."""
+    if generated.value is None:
+        return generated
+    return dataclasses.replace(
+        applied,
+        seconds=generated.seconds + applied.seconds,
+        warnings=generated.warnings + applied.warnings,
     )
 
 
@@ -215,17 +245,13 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
         cleanup.note(service.name, made["dumped"])
     follower.step("copy back")
     home = bring_home.replace_history(opened.fleet.state, service, made, backup=not options.skip_backup)
-    applied = None
-    if options.apply:
-        answer = opened.call(service, "upgrade", {}, follower)
-        applied = "already there" if answer.get("unchanged") else "✓"
     return Done(
         tables=made["tables"],
         operations=made["operations"],
         revision=made["revision"],
         file=home.file,
         copied=home.copied,
-        applied=applied,
+        applied=None,
         proof=made["proof"],
         mended=made["mended"],
         loss=made["loss"],
