@@ -133,7 +133,7 @@ def _write(root: Path, port: int) -> dict[str, projects.Made]:
 
     made = [
         # First, so that its wait is spent beside the others; enough for the checks that come before, on a busy machine.
-        make("hangs", files={"app/models.py": "import threading\nthreading.Event().wait()\n"}, time_limit=15.0),
+        make("hangs", files={"app/models.py": "import threading\nthreading.Event().wait()\n"}, time_limit=8.0),
         make("sound", history=[FIRST]),
         make("syntax", files={"app/models.py": "from app import parts\n", "app/parts.py": "x = 1\nclass Broken(:\n"}),
         make("import-error", files={"app/models.py": "import os\n\nimport no_such_thing_at_all\n"}),
@@ -233,7 +233,7 @@ def test_a_sound_service_has_nothing_but_ok_and_its_facts(broken: dict[str, Repo
         ("exits", "app/models.py:2)"),
         ("connects", "elsewhere"),
         ("crashes", "(app.models) took the service's process down"),
-        ("hangs", "did not end within the time limit of 15 s"),
+        ("hangs", "did not end within the time limit of 8 s"),
     ],
 )
 def test_models_that_do_not_import_are_told_with_file_and_line(
