@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import (
     connection,
+    env_table,
     environment,
     facts,
     faults,
@@ -102,8 +103,7 @@ def version_table(service: facts.ServiceFacts, where: locations.Locations) -> pr
     name, schema = service.version_table, service.version_table_schema
     if name is not None and schema is not None:
         return project.VersionTable(name, schema)
-    found = locations.version_table_in_env(_env_source(service, where))
-    said = project.VersionTable(found.table, found.schema) if found.known else _asked_env(service)
+    said = env_table.read(_env_source(service, where)) or _asked_env(service)
     return project.VersionTable(name or said.name, schema or said.schema)
 
 
