@@ -14,15 +14,13 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
-from . import enums, facts, sqltext
+from . import enums, facts, project, sqltext
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation, MigrationScript
     from alembic.runtime.migration import MigrationContext
 
-    from . import draft
-
-__all__ = ["Carried", "Prerequisites", "amend"]
+__all__ = ["Amended", "Carried", "Prerequisites", "amend"]
 
 # PostgreSQL types and operator classes that come with an extension (from the extensions' own documentation).
 _EXTENSION_OF_TYPE = {
@@ -73,35 +71,47 @@ class Carried:
     names: frozenset[str] = frozenset()
 
 
+@dataclasses.dataclass(frozen=True)
+class Amended:
+    """What was done to a revision.
+
+    Attributes:
+        prerequisites: what it makes first, if it is not there.
+        mended: sentences for the report.
+    """
+
+    prerequisites: Prerequisites = dataclasses.field(default_factory=Prerequisites)
+    mended: tuple[str, ...] = ()
+
+
 def amend(
     context: MigrationContext,
     script: MigrationScript,
     service: facts.ServiceFacts,
-    noted: draft.Draft,
     carried: Carried,
-) -> None:
-    """Amends the operations of one revision in place, and notes in `noted` what was done."""
-    from . import draft as drafting
-
+) -> Amended:
+    """Amends the operations of one revision in place, and says what was done."""
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     if upgrade is None or downgrade is None:
-        return
-    metadatas = drafting.metadatas(context)
-    _free_cycles(upgrade.ops, downgrade.ops, noted.mended)
+        return Amended()
+    metadatas = project.metadatas(context)
+    prerequisites = Prerequisites()
+    mended = _free_cycles(upgrade.ops, downgrade.ops)
     changes = enums.changes(context, metadatas)
     enums.render_without_creation(context)
     if upgrade.ops or changes:
-        noted.prerequisites = _prerequisites(context, metadatas, service)
-        first = [sqltext.create_schema(name) for name in noted.prerequisites.schemas]
-        first += [f"CREATE EXTENSION IF NOT EXISTS {sqltext.identifier(n)}" for n in noted.prerequisites.extensions]
+        prerequisites = _prerequisites(context, metadatas, service)
+        first = [sqltext.create_schema(name) for name in prerequisites.schemas]
+        first += [f"CREATE EXTENSION IF NOT EXISTS {sqltext.identifier(name)}" for name in prerequisites.extensions]
         first += _new_sequences(context, metadatas, downgrade.ops)
         upgrade.ops[0:0] = _executed([*first, *changes.before])
         upgrade.ops.extend(_executed(changes.after))
         downgrade.ops[0:0] = _executed(changes.undo_before)
         downgrade.ops.extend(_executed(changes.undo_after))
-        noted.mended.extend(changes.sentences)
+        mended += changes.sentences
     upgrade.ops.extend(_executed(list(carried.upgrade)))
     downgrade.ops[0:0] = _executed(list(carried.downgrade))
+    return Amended(prerequisites, tuple(mended))
 
 
 def _executed(statements: list[str]) -> list[MigrateOperation]:
@@ -110,11 +120,16 @@ def _executed(statements: list[str]) -> list[MigrateOperation]:
     return [ops.ExecuteSQLOp(sqltext.for_text(statement)) for statement in statements]
 
 
-def _free_cycles(upgrade: list[MigrateOperation], downgrade: list[MigrateOperation], mended: list[str]) -> None:
-    """Takes foreign keys to tables that are created later out of `create_table`, and adds them at the end."""
+def _free_cycles(upgrade: list[MigrateOperation], downgrade: list[MigrateOperation]) -> list[str]:
+    """Takes foreign keys to tables that are created later out of `create_table`, and adds them at the end.
+
+    Returns:
+        A sentence for each.
+    """
     from alembic.operations import ops
     from sqlalchemy import ForeignKeyConstraint
 
+    mended: list[str] = []
     created: set[str] = set()
     later = {sqltext.full_name(each.schema, each.table_name) for each in upgrade if isinstance(each, ops.CreateTableOp)}
     for each in list(upgrade):
@@ -131,6 +146,7 @@ def _free_cycles(upgrade: list[MigrateOperation], downgrade: list[MigrateOperati
             each.columns = [item for item in each.columns if item is not key]
             _add_later(key, upgrade, downgrade)
             mended.append(f"the foreign key of {own} to {target} is added after both tables exist")
+    return mended
 
 
 def _add_later(key: Any, upgrade: list[MigrateOperation], downgrade: list[MigrateOperation]) -> None:

@@ -79,7 +79,8 @@ def autogenerate(
         _look(of, context, draft)
         for operations in (scripts[0].upgrade_ops, scripts[0].downgrade_ops):
             known_drops.leave_out(operations, strangers)
-        amend.amend(context, scripts[0], of.service, draft, carried)
+        amended = amend.amend(context, scripts[0], of.service, carried)
+        draft.prerequisites, draft.mended = amended.prerequisites, list(amended.mended)
         draft.empty = scripts[0].upgrade_ops.is_empty() if scripts[0].upgrade_ops is not None else True
 
     config = of.config(versions)
@@ -102,26 +103,13 @@ def autogenerate(
 
 def _look(of: project.Project, context: MigrationContext, draft: Draft) -> None:
     draft.version_table = project.version_table(context)
-    draft.metadata_tables = sorted(metadata_tables(context))
+    draft.metadata_tables = sorted({name for each in project.metadatas(context) for name in each.tables})
     if not draft.metadata_tables:
         raise faults.JudgedFault(
             "metadata-empty",
             f"{of.service.name}: the metadata that env.py gives to Alembic holds no table",
             "import the modules with the models in env.py before target_metadata is read",
         )
-
-
-def metadata_tables(context: MigrationContext) -> set[str]:
-    """Full names of the tables in the metadata of `env.py`."""
-    return {name for metadata in metadatas(context) for name in metadata.tables}
-
-
-def metadatas(context: MigrationContext) -> list[Any]:
-    """The metadata collections of `env.py`: one, several, or none."""
-    target = context.opts.get("target_metadata")
-    if target is None:
-        return []
-    return list(target) if isinstance(target, list | tuple | set) else [target]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import blame, connection, draft, enums, faults, known_drops, project, sqltext, versions
+from . import blame, connection, enums, faults, known_drops, project, sqltext, versions
 
 if TYPE_CHECKING:
     from alembic.runtime import migration
@@ -104,7 +104,7 @@ def difference(of: project.Project, *, folder: Path | None = None, known: Collec
     found: list[str] = []
 
     def compare(revision: Any, context: migration.MigrationContext) -> list[Any]:
-        metadatas = draft.metadatas(context)
+        metadatas = project.metadatas(context)
         script = autogenerate.produce_migrations(context, context.opts["target_metadata"])
         known_drops.leave_out(script.upgrade_ops, known)
         if script.upgrade_ops is not None and not script.upgrade_ops.is_empty():

@@ -86,14 +86,7 @@ def offline(of: project.Project, url: str | None) -> Offline:
             f"{of.service.name}: env.py ended in offline mode without running any migration",
             "env.py must reach context.run_migrations() in offline mode, too",
         )
-    return Offline(tuple(_given_to_alembic(seen[-1])), project.version_table(seen[-1]))
-
-
-def _given_to_alembic(context: MigrationContext) -> list[Any]:
-    target = context.opts.get("target_metadata")
-    if target is None:
-        return []
-    return list(target) if isinstance(target, list | tuple | set) else [target]
+    return Offline(tuple(project.metadatas(seen[-1])), project.version_table(seen[-1]))
 
 
 def _import(service: facts.ServiceFacts, name: str) -> ModuleType:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-__all__ = ["Project", "VersionTable", "enter"]
+__all__ = ["Project", "VersionTable", "enter", "metadatas", "version_table"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +121,14 @@ class Project:
         for name in self.service.models:
             with blame.blamed(self.service.name, f"importing its models ({name})"):
                 importlib.import_module(name)
+
+
+def metadatas(context: MigrationContext) -> list[Any]:
+    """The metadata collections that `env.py` gave to Alembic: one, several, or none."""
+    target = context.opts.get("target_metadata")
+    if target is None:
+        return []
+    return list(target) if isinstance(target, list | tuple | set) else [target]
 
 
 def version_table(context: MigrationContext) -> VersionTable:
