@@ -18,7 +18,7 @@ demo: $(VENV)/.demo
 	$(VENV)/bin/invoke regenerate --yes --apply
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 bench: $(VENV)/.test
 	$(VENV)/bin/python -m tests.bench
