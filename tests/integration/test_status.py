@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -302,3 +304,24 @@ def test_few_statements(ask: asking.Asker, shop: projects.Made, database: Databa
 
     assert len([line for line in seen if "SELECT" in line]) == 2, seen
     assert len({line.split("[")[1].split("]")[0] for line in seen}) == 1, seen
+
+
+def test_no_alembic_where_reading_is_enough(shop: projects.Made, database: Database) -> None:
+    """A status that needs no env.py imports no Alembic, which would take longer than everything else."""
+    script = (
+        "import json, sys\n"
+        "from stillroom.runtime import protocol, status\n"
+        "facts = {'name': 'shop', 'path': sys.argv[1], 'config': sys.argv[1] + '/alembic.ini',"
+        " 'url_variable': 'SHOP_DATABASE_URL'}\n"
+        "print(status.status(protocol.Request('1', 'status', facts, {}), None)['state'], 'alembic' in sys.modules)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(shop.path)],
+        env={shop.url_variable: database.asyncpg},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "empty False\n"
