@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator
 
 from . import locations, project
@@ -16,11 +17,12 @@ def read(source: bytes) -> project.VersionTable | None:
     Raises:
         faults.ProjectFault: `env-does-not-parse`.
     """
-    found = locations.version_table_in_env(source)
+    written_out: str | bytes = source
     if b"**" in source:
-        tree = ast.parse(source)
-        written_out = _Unpacked(_dictionaries(tree)).visit(tree)
-        found = locations.version_table_in_env(ast.unparse(written_out))
+        with contextlib.suppress(SyntaxError):  # told by what reads it next
+            tree = ast.parse(source)
+            written_out = ast.unparse(_Unpacked(_dictionaries(tree)).visit(tree))
+    found = locations.version_table_in_env(written_out)
     return project.VersionTable(found.table, found.schema) if found.known else None
 
 
