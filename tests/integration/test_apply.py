@@ -82,9 +82,10 @@ def structure(database: Database) -> catalog.Snapshot:
     return connection.run(database.psycopg, catalog.snapshot)
 
 
-def scratch_databases(database: Database) -> list[Any]:
-    """What is left of scratch databases of the service."""
-    return database.server.fetch("SELECT datname FROM pg_database WHERE datname LIKE 'stillroom_scratch_shop_%'")
+def scratch_databases(database: Database, service: projects.Made) -> list[Any]:
+    """What is left of scratch databases of the service; tests that ask give it a name that no other test has."""
+    begins = f"stillroom_scratch_{service.name}_"
+    return database.server.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [begins])
 
 
 # What it does
@@ -266,17 +267,18 @@ async def run_online""",
 # Refusals
 
 
-def test_a_create_all_database_is_to_be_adopted(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
+def test_a_create_all_database_is_to_be_adopted(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
     """Tables without a revision that are what the history makes are told to be adopted; nothing is written."""
+    service = projects.make_service(tmp_path / "adoptee", models=MODELS, history=HISTORY)
     database.execute("CREATE TABLE product (id serial PRIMARY KEY, name varchar NOT NULL, note varchar)")
     before = structure(database)
 
-    fault = fault_of(ask, shop, database)
+    fault = fault_of(ask, service, database)
 
     assert (fault.code, fault.kind) == ("adopt-first", "refused")
-    assert "invoke adopt --service shop" in fault.mend
+    assert "invoke adopt --service adoptee" in fault.mend
     assert structure(database) == before
-    assert scratch_databases(database) == []
+    assert scratch_databases(database, service) == []
 
 
 def test_a_different_unversioned_database(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
@@ -536,6 +538,25 @@ def test_a_half_applied_revision_has_a_name_and_a_rerun_finishes(
     assert (again["outcome"], again["after"]) == ("upgraded", ["0002"])
 
 
+def test_an_engine_in_autocommit_mode_half_applies(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """Where env.py's whole engine commits each statement, what ran before the failing one stays, and that is told."""
+    service = projects.make_service(
+        tmp_path / "shop",
+        models=MODELS,
+        history=[
+            FIRST,
+            projects.revision("0002", "0001", upgrade="op.execute('CREATE TABLE t ()')\nop.drop_table('no')"),
+        ],
+        env=projects.ENV.replace("poolclass=pool.NullPool", "poolclass=pool.NullPool, isolation_level='AUTOCOMMIT'"),
+    )
+
+    fault = fault_of(ask, service, database)
+
+    assert (fault.code, fault.data["at"]) == ("half-applied", ["0001"])
+    assert fault.data["statements"] == ["CREATE TABLE t ()"]
+    assert fault.data["difference"] == ["+ table public.t: CREATE TABLE public.t ()"]
+
+
 def test_an_autocommit_block_that_fails_at_once_leaves_nothing(
     ask: asking.Asker, tmp_path: Path, database: Database
 ) -> None:
@@ -611,7 +632,10 @@ DATA = projects.revision(
 def test_the_sql_of_what_is_pending(ask: asking.Asker, tmp_path: Path, database: Database, driver: str) -> None:
     """A dry run gives the statements of each pending revision, parameters written out, and writes nothing."""
     service = projects.make_service(
-        tmp_path / "shop", models=MODELS, history=[*HISTORY, DATA], configure="transaction_per_migration=True"
+        tmp_path / f"recorded{driver[11:]}",
+        models=MODELS,
+        history=[*HISTORY, DATA],
+        configure="transaction_per_migration=True",
     )
     ask(service, database.asyncpg, "upgrade", to="0001")
     before = structure(database)
@@ -620,7 +644,7 @@ def test_the_sql_of_what_is_pending(ask: asking.Asker, tmp_path: Path, database:
 
     assert structure(database) == before
     assert noted(database) == ["0001"]
-    assert scratch_databases(database) == []
+    assert scratch_databases(database, service) == []
     assert (recorded["before"], recorded["after"]) == (["0001"], ["0003"])
     assert [each["revision"] for each in recorded["revisions"]] == ["0002", "0003"]
     assert recorded["revisions"][0]["statements"] == ["ALTER TABLE product ADD COLUMN note VARCHAR"]
