@@ -4,9 +4,10 @@ Two databases with the same structure give equal snapshots, whatever their objec
 made and the order of columns. Every definition is the DDL that makes the object (or, for a column or a constraint, the
 part of the DDL that says it), with all names qualified and independent of `search_path`, time zone and date style.
 
-The statement stands in `catalog.sql`. It has no parameters and holds neither a percent sign nor a colon-name, so it
-goes through `Connection.exec_driver_sql` of every driver as it is. It works as an ordinary role and in a read-only
-transaction, on PostgreSQL 13 to 18; settings that it needs are set and set back within it.
+The statement stands in `catalog.sql`, with a short form that tells whether the long one is needed. It has no parameters
+and holds neither a percent sign nor a colon-name, so it goes through `Connection.exec_driver_sql` of every driver as it
+is. It works as an ordinary role and in a read-only transaction, on PostgreSQL 13 to 18; settings that it needs are set
+and set back within it.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ class Difference:
 
 
 def snapshot(conn: sqlalchemy.engine.Connection, *, exclude_tables: Collection[str] = ()) -> Snapshot:
-    """The structure of the database that `conn` is connected to, in one statement.
+    """The structure of the database that `conn` is connected to, of one moment: the rows of one statement.
 
     System schemas, members of extensions, temporary objects and internal triggers are left out. What a partition or a
     child table has from its parent (indexes, constraints, triggers) is the parent's; NOT NULL is the column's.
@@ -179,7 +180,10 @@ def snapshot(conn: sqlalchemy.engine.Connection, *, exclude_tables: Collection[s
         raise faults.DatabaseFault(
             "server-too-old", f"the server runs PostgreSQL {shown}", "stillroom works with PostgreSQL 13 or newer"
         )
-    rows = conn.exec_driver_sql(statement(major)).all()
+    rows = conn.exec_driver_sql(statement(major, rare=False)).all()
+    if any(row[0] == "rare" for row in rows):
+        # All of it again, so that everything is of one moment.
+        rows = conn.exec_driver_sql(statement(major, rare=True)).all()
     # What was dropped by somebody else while the statement ran has no definition any more.
     taken = Snapshot(Item(*row) for row in rows if row[2] is not None)
     return taken.only(without_tables=frozenset(exclude_tables)) if exclude_tables else taken
@@ -209,6 +213,22 @@ def key(name: str) -> tuple[str, ...]:
 
 _NAME_PART = re.compile(r'"(?:[^"]|"")*"|[^."]+')
 _MARK = re.compile(r"--@ (<)?(\d+)(?:-(\d+))?$")
+_BLOCK = re.compile(r"^--@ (rare|usual)\n(.*?)^--@ end\n", re.DOTALL | re.MULTILINE)
+
+
+@functools.lru_cache(maxsize=16)
+def statement(version: int, *, rare: bool = True) -> str:
+    """`catalog.sql` for one major version of the server, without its comments.
+
+    Args:
+        version: 13 or higher.
+        rare: with the kinds that few databases have; otherwise with a row of kind `rare` if this one has any.
+    """
+    text = (pkgutil.get_data(__package__ or "", "catalog.sql") or b"").decode()
+    kept = "rare" if rare else "usual"
+    text = _BLOCK.sub(lambda block: block[2] if block[1] == kept else "", text)
+    lines = (line for line in text.splitlines() if line and _fits(line, version))
+    return "\n".join(_MARK.sub("", line).rstrip() for line in lines if not line.startswith("--"))
 
 
 def _fits(line: str, version: int) -> bool:
@@ -219,16 +239,6 @@ def _fits(line: str, version: int) -> bool:
     if below:
         return version < int(first)
     return int(first) <= version <= int(last or version)
-
-
-@functools.lru_cache(maxsize=8)
-def statement(version: int) -> str:
-    """`catalog.sql` for one major version of the server, without its comments."""
-    text = (pkgutil.get_data(__package__ or "", "catalog.sql") or b"").decode()
-    lines = (line.rstrip() for line in text.splitlines())
-    return "\n".join(
-        _MARK.sub("", line).rstrip() for line in lines if line and not line.startswith("--") and _fits(line, version)
-    )
 
 
 def _flat(definition: str) -> str:

@@ -4,6 +4,10 @@
 -- version 14 on, one ending in "--@ 15-16" for these versions, one ending in "--@ <14" before version 14. No percent
 -- sign and no colon-name may stand in this file: drivers would take them for parameters.
 --
+-- What stands between "--@ rare" and "--@ end" is about kinds of objects that few databases have, and costs half of
+-- the time. It is left out at first; what stands between "--@ usual" and "--@ end" then gives a row of kind "rare" if
+-- there are such objects after all, and the whole statement is sent instead.
+--
 -- The text that pg_get_*def and format_type give depends on settings of the session. The first branch of the union
 -- sets them for this transaction, the last branch sets them back: branches run in the order in which they stand
 -- (set_config is parallel-unsafe, so nothing runs beside them), and common table expressions run when first read.
@@ -99,16 +103,23 @@ rare AS MATERIALIZED (
     SELECT x.kind, x.name, x.definition, coalesce(ns.name, '') AS schema, coalesce(r.name, '') AS relation,
            x.word, x.owner, x.acl, x.letter
     FROM (
-        SELECT 'pg_collation'::regclass AS classid, c.oid, c.collnamespace AS nsid, 0::oid AS relid,
-               'collation' AS kind, c.oid::regcollation::text AS name,
+        SELECT 'pg_extension'::regclass AS classid, e.oid, 0::oid AS nsid, 0::oid AS relid, 'extension' AS kind,
+               quote_ident(e.extname) AS name,
+               'CREATE EXTENSION ' || quote_ident(e.extname) || ' WITH SCHEMA ' || e.extnamespace::regnamespace::text
+               || ' VERSION ' || quote_literal(e.extversion) AS definition,
+               NULL AS word, NULL::oid AS owner, NULL::aclitem[] AS acl, NULL::"char" AS letter
+        FROM pg_extension e
+--@ rare
+        UNION ALL
+        SELECT 'pg_collation'::regclass, c.oid, c.collnamespace, 0, 'collation', c.oid::regcollation::text,
                'CREATE COLLATION ' || c.oid::regcollation::text || ' (PROVIDER = '
                || CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END
                || coalesce(', LOCALE = ' || quote_literal(c.colliculocale), --@ 15-16
                || coalesce(', LOCALE = ' || quote_literal(c.colllocale), --@ 17
                || coalesce( --@ <15
                            ', LC_COLLATE = ' || quote_literal(c.collcollate) || ', LC_CTYPE = ' || quote_literal(c.collctype))
-               || CASE WHEN c.collisdeterministic THEN '' ELSE ', DETERMINISTIC = false' END || ')' AS definition,
-               'COLLATION' AS word, c.collowner AS owner, NULL::aclitem[] AS acl, NULL::"char" AS letter
+               || CASE WHEN c.collisdeterministic THEN '' ELSE ', DETERMINISTIC = false' END || ')',
+               'COLLATION', c.collowner, NULL, NULL
         FROM pg_collation c WHERE c.oid >= 16384
         UNION ALL
         SELECT 'pg_statistic_ext'::regclass, s.oid, s.stxnamespace, s.stxrelid, 'statistics',
@@ -229,11 +240,7 @@ rare AS MATERIALIZED (
                || coalesce(' WHERE (' || pg_get_expr(x.prqual, x.prrelid) || ')', '') --@ 15
                , NULL, NULL, NULL, NULL
         FROM pg_publication_rel x JOIN pg_publication p ON p.oid = x.prpubid JOIN pg_class c ON c.oid = x.prrelid
-        UNION ALL
-        SELECT 'pg_extension'::regclass, e.oid, 0, 0, 'extension', quote_ident(e.extname),
-               'CREATE EXTENSION ' || quote_ident(e.extname) || ' WITH SCHEMA ' || e.extnamespace::regnamespace::text
-               || ' VERSION ' || quote_literal(e.extversion), NULL, NULL, NULL, NULL
-        FROM pg_extension e
+--@ end
     ) x
     LEFT JOIN ns ON ns.oid = x.nsid
     LEFT JOIN rel r ON r.oid = x.relid
@@ -331,7 +338,8 @@ CROSS JOIN LATERAL (VALUES
                  || (SELECT quote_ident(s.srvname) FROM pg_foreign_server s WHERE s.oid = f.ftserver)
                  || coalesce(' OPTIONS (' || (SELECT string_agg(quote_ident(o.option_name) || ' '
                                                                 || quote_literal(o.option_value), ', ' ORDER BY o.option_name)
-                                              FROM pg_options_to_table(f.ftoptions) o) || ')', '')
+                                              FROM pg_options_to_table(f.ftoptions) o
+                                              WHERE o.option_name !~* 'passw|secret') || ')', '')
           FROM pg_foreign_table f WHERE f.ftrelid = r.oid)
      END),
     ('row_security', r.name, CASE WHEN r.secured THEN 'ALTER TABLE ' || r.name || ' ENABLE ROW LEVEL SECURITY' END),
@@ -491,26 +499,9 @@ CROSS JOIN LATERAL (VALUES
 WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND x.definition IS NOT NULL
 
 UNION ALL
-SELECT 'policy', r.name || '.' || quote_ident(p.polname),
-       'CREATE POLICY ' || quote_ident(p.polname) || ' ON ' || r.name
-       || CASE WHEN p.polpermissive THEN '' ELSE ' AS RESTRICTIVE' END
-       || CASE p.polcmd WHEN 'r' THEN ' FOR SELECT' WHEN 'a' THEN ' FOR INSERT' WHEN 'w' THEN ' FOR UPDATE'
-                        WHEN 'd' THEN ' FOR DELETE' ELSE '' END
-       || ' TO ' || (SELECT string_agg(CASE o.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(o.role)) END, ', '
-                                       ORDER BY pg_get_userbyid(o.role) COLLATE "C") FROM unnest(p.polroles) AS o (role))
-       || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
-       || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''), r.schema, r.name
-FROM pg_policy p JOIN rel r ON r.oid = p.polrelid
-
-UNION ALL
 SELECT 'rule', r.name || '.' || quote_ident(w.rulename), rtrim(pg_get_ruledef(w.oid), ';'), r.schema, r.name
 FROM pg_rewrite w JOIN rel r ON r.oid = w.ev_class
 WHERE w.oid >= 16384 AND w.rulename <> '_RETURN'
-
-UNION ALL
--- Options of a user mapping hold passwords: they are not read.
-SELECT 'user_mapping', quote_ident(u.usename) || ' on ' || quote_ident(u.srvname), 'user mapping', '', ''
-FROM pg_user_mappings u
 
 UNION ALL
 SELECT 'owner', lower(o.word) || ' ' || o.name,
@@ -577,6 +568,37 @@ UNION ALL
 SELECT 'comment', 'database current_database', 'COMMENT ON DATABASE current_database IS ' || quote_literal(d.description), '', ''
 FROM pg_shdescription d
 WHERE d.classoid = 'pg_database'::regclass AND d.objoid = (SELECT oid FROM pg_database WHERE datname = current_database())
+
+--@ rare
+UNION ALL
+SELECT 'policy', r.name || '.' || quote_ident(p.polname),
+       'CREATE POLICY ' || quote_ident(p.polname) || ' ON ' || r.name
+       || CASE WHEN p.polpermissive THEN '' ELSE ' AS RESTRICTIVE' END
+       || CASE p.polcmd WHEN 'r' THEN ' FOR SELECT' WHEN 'a' THEN ' FOR INSERT' WHEN 'w' THEN ' FOR UPDATE'
+                        WHEN 'd' THEN ' FOR DELETE' ELSE '' END
+       || ' TO ' || (SELECT string_agg(CASE o.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(o.role)) END, ', '
+                                       ORDER BY pg_get_userbyid(o.role) COLLATE "C") FROM unnest(p.polroles) AS o (role))
+       || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+       || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''), r.schema, r.name
+FROM pg_policy p JOIN rel r ON r.oid = p.polrelid
+
+UNION ALL
+-- Options of a user mapping hold passwords: they are not read.
+SELECT 'user_mapping', quote_ident(u.usename) || ' on ' || quote_ident(u.srvname), 'user mapping', '', ''
+FROM pg_user_mappings u
+--@ end
+--@ usual
+UNION ALL
+SELECT 'rare', '', '', '', ''
+WHERE EXISTS (SELECT FROM pg_publication) OR EXISTS (SELECT FROM pg_foreign_data_wrapper)
+   OR EXISTS (SELECT FROM pg_cast c WHERE c.oid >= 16384)
+   OR EXISTS (SELECT FROM pg_depend d
+              WHERE d.objid >= 16384
+                AND d.classid IN ('pg_collation'::regclass, 'pg_statistic_ext'::regclass, 'pg_operator'::regclass,
+                                  'pg_opclass'::regclass, 'pg_ts_dict'::regclass, 'pg_ts_config'::regclass,
+                                  'pg_event_trigger'::regclass, 'pg_policy'::regclass)
+                AND NOT EXISTS (SELECT FROM member m WHERE m.classid = d.classid AND m.objid = d.objid))
+--@ end
 
 UNION ALL
 SELECT '', '', '', '', '' FROM setting WHERE set_config(setting.name, setting.was, true) IS NULL
