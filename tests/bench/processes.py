@@ -10,6 +10,8 @@ from pathlib import Path
 
 __all__ = ["ProgramFailed", "environment", "program", "run"]
 
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+
 
 class ProgramFailed(Exception):
     """A program that was to be measured did not do its work."""
@@ -21,11 +23,14 @@ def program(name: str) -> str:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for a program: ours, without what leads to databases or registries elsewhere."""
+    """The environment for a program: ours, without what leads to databases or registries elsewhere.
+
+    Nor with what keeps Python from writing bytecode: people's machines do, and all contenders profit.
+    """
     plain = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PG", "STILLROOM_")) and not name.endswith("DATABASE_URL")
+        if not name.startswith(("PG", "STILLROOM_")) and not name.endswith("DATABASE_URL") and name != _NO_BYTECODE
     }
     return plain | dict(more or {})
 
