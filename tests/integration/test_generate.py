@@ -255,3 +255,12 @@ def test_sequences_of_their_own_are_made(ask: asking.Asker, tmp_path: Path, data
     )
     shop = projects.make_service(tmp_path / "shop", models=models)
     assert "CREATE SEQUENCE" in ask(shop, database.asyncpg, "generate")["file"]["content"]
+
+
+def test_a_table_in_a_schema_of_somebody_else_is_refused(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """A service that declares its schemas makes tables there and nowhere else (A3, K4)."""
+    models = projects.table("product", schema="shop") + projects.table("invoice", schema="billing")
+    shop = projects.make_service(tmp_path / "shop", models=models, configure="include_schemas=True", schemas=["shop"])
+    fault = fault_of(ask, shop, database)
+    assert fault.code == "foreign-tables"
+    assert "billing.invoice" in fault.message

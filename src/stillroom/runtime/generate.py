@@ -21,6 +21,7 @@ from . import (
     project,
     proof,
     revisions,
+    sqltext,
 )
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class _Baseline:
             known=carried.names | self._strangers,
             own=self._own,
         )
+        self._judge_outcome(proven.outcome)
         return made, proven
 
     def _judge(self, made: draft.Draft) -> None:
@@ -143,6 +145,23 @@ class _Baseline:
                 "id-too-long",
                 f"{name}: the revision id {made.revision} has more than {_LONGEST_ID} characters",
                 "alembic_version.version_num holds no more: shorten the ids that a hook in env.py gives",
+            )
+
+    def _judge_outcome(self, outcome: catalog.Snapshot) -> None:
+        """Holds the schemas that tables ended up in against those that the registry declares."""
+        service = self._of.service
+        if service.schemas is None:
+            return
+        declared = {sqltext.as_written(schema) for schema in service.schemas}
+        foreign = [item.name for item in outcome.all if item.kind == "table" and item.schema not in declared]
+        if foreign:
+            raise faults.JudgedFault(
+                "foreign-tables",
+                f"{service.name}: its baseline makes {foreign[0]}, outside of the schemas that it owns "
+                f"({', '.join(service.schemas)})",
+                "leave the table to its owner (include_object or include_name in env.py, or take the model out), "
+                "or add its schema to schemas: in services.yaml",
+                data={"tables": foreign},
             )
 
     def _old_history(self) -> dict[str, bytes]:
