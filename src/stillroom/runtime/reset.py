@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy.engine
 
 from . import blocking, catalog, connection, faults, marker, objects, ownership, reset_plan, urls
 
 __all__ = ["ResetReport", "permission_denied", "plan", "reset"]
+
+_T = TypeVar("_T")
 
 _COUNTED = {
     "table": "tables", "view": "views", "materialized_view": "materialized views", "sequence": "sequences",
@@ -94,7 +96,7 @@ def reset(
     """
     work = _Work(url, owned, lock_timeout_s, allow_marked, expect_database, reviewed)
     begun = work.carry_out()
-    after = connection.run(url, lambda conn: _verify_again(conn, begun, owned))
+    after = _insisting(url, lambda conn: _verify_again(conn, begun, owned))
     return ResetReport(
         database=begun.plan.database,
         before=_counts(owned.part(begun.structure)),
@@ -125,10 +127,11 @@ def permission_denied(schema: str, role: str, database: str) -> faults.DatabaseF
     )
 
 
-_ATTEMPTS = 3
+_ATTEMPTS = 6
 _DEADLOCK = "40P01"
-# What an object that was dropped meanwhile leads to: "cache lookup failed", a serialization failure.
-_SEEN_MEANWHILE = ("XX000", "40001")
+# What an object that somebody else drops meanwhile leads to: "cache lookup failed" or "could not open relation", a
+# serialization failure, a deadlock with who drops it.
+_MEANWHILE = ("XX000", "40001", _DEADLOCK)
 
 # Before
 
@@ -224,6 +227,17 @@ class _Begun:
     plan: reset_plan.Plan
 
 
+def _insisting(url: str, work: Callable[[sqlalchemy.engine.Connection], _T]) -> _T:
+    """`connection.run`, again while what others do in the database comes between."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return connection.run(url, work)
+        except faults.DatabaseFault as fault:
+            if fault.code != "reset-touched-others" and fault.data.get("sqlstate") not in _MEANWHILE:
+                raise
+    return connection.run(url, work)
+
+
 @dataclass
 class _Work:
     """One reset, from the first look to the last statement."""
@@ -238,7 +252,7 @@ class _Work:
 
     def carry_out(self) -> _Begun:
         try:
-            begun = self._first()
+            begun = _insisting(self.url, self._begin)
             if len(begun.plan.transactions) > 1:
                 for statements in begun.plan.transactions:
                     connection.run(self.url, functools.partial(self._portion, statements))
@@ -247,15 +261,6 @@ class _Work:
                 raise _blocked(self.url, self.waits_for, self.lock_timeout_s) from fault
             raise
         return begun
-
-    def _first(self) -> _Begun:
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return connection.run(self.url, self._begin)
-            except faults.DatabaseFault as fault:
-                if fault.code != "reset-touched-others" and fault.data.get("sqlstate") not in _SEEN_MEANWHILE:
-                    raise
-        return connection.run(self.url, self._begin)
 
     def _begin(self, conn: sqlalchemy.engine.Connection) -> _Begun:
         conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
