@@ -538,6 +538,21 @@ def test_a_half_applied_revision_has_a_name_and_a_rerun_finishes(
     assert (again["outcome"], again["after"]) == ("upgraded", ["0002"])
 
 
+def test_an_id_that_the_version_table_can_not_hold(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """A revision that runs and then can't be noted has failed; what it had committed makes it half applied."""
+    long = "a_revision_with_a_name_of_more_than_32_characters"
+    upgrade = "with op.get_context().autocommit_block():\n    op.execute('CREATE TABLE t ()')\nop.drop_table('product')"
+    service = projects.make_service(
+        tmp_path / "shop", models=MODELS, history=[FIRST, projects.revision(long, "0001", upgrade=upgrade)]
+    )
+
+    fault = fault_of(ask, service, database)
+
+    assert (fault.code, fault.data["revision"], fault.data["at"]) == ("half-applied", long, ["0001"])
+    assert "too long" in fault.message
+    assert fault.data["statements"] == ["CREATE TABLE t ()"]
+
+
 def test_an_engine_in_autocommit_mode_half_applies(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
     """Where env.py's whole engine commits each statement, what ran before the failing one stays, and that is told."""
     service = projects.make_service(

@@ -41,11 +41,13 @@ class Ran:
         revision: its id.
         statements: what it sent to the database, in order. Alembic's own bookkeeping, and questions to the server's
             catalogs, are left out.
-        done: whether `upgrade()` returned.
+        returned: whether its `upgrade()` returned.
+        done: whether it was noted in the version table, too.
     """
 
     revision: str
     statements: list[Statement] = dataclasses.field(default_factory=list)
+    returned: bool = False
     done: bool = False
 
     @property
@@ -62,12 +64,12 @@ class Ran:
 
     @property
     def committed(self) -> list[str]:
-        """Of a revision whose last statement failed: those that stay, since it left its transaction after them."""
-        before = self.statements[:-1]
-        if self.statements and self.statements[-1].outside:
-            return [each.text for each in before]
-        left = [at for at, each in enumerate(before) if each.outside]
-        return [each.text for each in before[: left[-1] + 1]] if left else []
+        """Of a revision that failed: the statements that stay, since it left its transaction after them, or for them."""
+        tried = self.statements if self.returned else self.statements[:-1]
+        if not self.returned and self.statements and self.statements[-1].outside:
+            return [each.text for each in tried]
+        left = [at for at, each in enumerate(tried) if each.outside]
+        return [each.text for each in tried[: left[-1] + 1]] if left else []
 
 
 @dataclasses.dataclass
@@ -86,7 +88,7 @@ class Walk:
 
     @property
     def current(self) -> Ran | None:
-        """The revision that began and did not return; None between revisions."""
+        """The revision that began and was not noted; None between revisions."""
         return self.revisions[-1] if self.revisions and not self.revisions[-1].done else None
 
 
@@ -117,8 +119,12 @@ def upgrade(
         for step in script._upgrade_revs(to, applied):
             if tell is not None:
                 tell.step(f"upgrade {step.revision.revision}")
-            step.migration_fn = _watched(step, walk)
+            ran = Ran(str(step.revision.revision))
+            step.migration_fn = _watched(step.migration_fn, ran, walk)
             yield step
+            ran.done = True
+            if not walk.keep:
+                ran.statements.clear()
 
     # Generators count as called when they are first asked, so an `env.py` that never asks is noticed.
     with _listening(walk):
@@ -141,16 +147,11 @@ def _doing(walk: Walk, to: str) -> str:
     return f"revision {walk.current.revision}" if walk.current is not None else f"upgrade to {to}"
 
 
-def _watched(step: Any, walk: Walk) -> Callable[..., Any]:
-    run = step.migration_fn
-
+def _watched(run: Callable[..., Any], ran: Ran, walk: Walk) -> Callable[..., Any]:
     def migration_fn(**arguments: Any) -> None:
-        ran = Ran(str(step.revision.revision))
         walk.revisions.append(ran)
         run(**arguments)
-        ran.done = True
-        if not walk.keep:
-            ran.statements.clear()
+        ran.returned = True
 
     return migration_fn
 
@@ -163,7 +164,7 @@ def _listening(walk: Walk) -> Iterator[None]:
 
     def executing(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
         ran = walk.current
-        if ran is not None:
+        if ran is not None and not ran.returned:
             texts = literals.written(statement, parameters, context, executemany) if walk.keep else [statement.strip()]
             ran.statements += [Statement(each, _commits_at_once(conn)) for each in texts]
 
