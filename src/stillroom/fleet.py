@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import os
-import threading
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
@@ -61,8 +61,9 @@ class Failure:
             refused = isinstance(error, faults.RefusedFault)
             return cls(error.code, error.message, error.mend, error.detail, error.data, refused)
         if isinstance(error, errors.StillroomError):
-            code = getattr(error, "code", type(error).__name__)
-            return cls(code, error.message, error.mend, error.detail, {}, isinstance(error, errors.Refused))
+            return cls(
+                error.code, error.message, error.mend, error.detail, error.data, isinstance(error, errors.Refused)
+            )
         raise error
 
 
@@ -138,6 +139,9 @@ def run(
 
     Returns:
         One outcome a service.
+
+    Raises:
+        errors.Interrupted: on an interrupt in this thread, once those that run have ended; naming what was done.
     """
     return _Run(services, work, watcher, jobs, fail_fast, ordered).all()
 
@@ -160,25 +164,43 @@ class _Run(Generic[T]):
         names = {each.name for each in services}
         self._before = {each.name: set(each.after) & names if ordered else set() for each in services}
         self._outcomes: dict[str, Outcome[T]] = {}
-        self._stop = threading.Event()
 
     def all(self) -> list[Outcome[T]]:
-        waiting = list(self._services)
         running: set[concurrent.futures.Future[Outcome[T]]] = set()
-        with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
-            try:
-                while waiting or running:
-                    waiting = self._begin(waiting, running, pool)
-                    if running:
-                        done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-                        for future in done:
-                            self._note(future.result())
-            except BaseException:
-                self._stop.set()
-                for future in running:
-                    future.cancel()
-                raise
+        try:
+            with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
+                self._go(running, pool)
+        except KeyboardInterrupt as interrupt:
+            raise self._interrupted(interrupt, running) from interrupt
         return [self._outcomes[each.name] for each in self._services]
+
+    def _go(
+        self,
+        running: set[concurrent.futures.Future[Outcome[T]]],
+        pool: concurrent.futures.ThreadPoolExecutor,
+    ) -> None:
+        waiting = list(self._services)
+        while waiting or running:
+            waiting = self._begin(waiting, running, pool)
+            if running:
+                done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+                for future in done:
+                    self._note(future.result())
+                    running.discard(future)
+
+    def _interrupted(
+        self, interrupt: KeyboardInterrupt, ended: set[concurrent.futures.Future[Outcome[T]]]
+    ) -> errors.Interrupted:
+        """What to tell: by now, those that ran have ended one way or the other."""
+        outcomes = dict(self._outcomes)
+        for future in ended:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                outcome = future.result()
+                outcomes[outcome.service.name] = outcome
+        done = tuple(each.name for each in self._services if each.name in outcomes and outcomes[each.name].ok)
+        undone = tuple(each.name for each in self._services if each.name not in done)
+        number = interrupt.number if isinstance(interrupt, errors.Interrupted) else signal.SIGINT
+        return errors.Interrupted(number, done=done, undone=undone)
 
     def _begin(
         self,

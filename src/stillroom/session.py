@@ -50,6 +50,11 @@ class Session:
     ) -> None:
         self._stack.close()
 
+    def interrupt(self) -> None:
+        """Makes what runs at the targets clean up and end, soon. For signal handlers: returns at once, locks nothing."""
+        if self._target is not None:
+            self._target.interrupt()
+
     def open(self, services: tuple[model.Service, ...]) -> None:
         """Starts what these services need: the embedded server with their databases, where the registry says so.
 

@@ -83,9 +83,9 @@ def test_the_comment_says_who_made_it_and_when(service: Database, owner: Role) -
         [[comment]] = service.fetch(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [place.name]
         )
-    assert re.fullmatch(r"stillroom scratch; made by \S+@\S+ pid \d+ at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", comment), (
-        comment
-    )
+    assert re.fullmatch(
+        r"stillroom scratch; made by \S+@\S+ pid \d+( of \S+)? at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", comment
+    ), comment
 
 
 def test_a_long_name_stays_within_the_limit(service: Database, owner: Role) -> None:
@@ -336,6 +336,27 @@ def test_leftovers_of_crashed_runs_are_swept(
     assert scratch.sweep(service.url(role=owner)) == [busy]
     service.server.execute(f"GRANT {stranger.name} TO {owner.name}")
     assert scratch.sweep(service.url(role=owner), older_than_seconds=0) == sorted(kept[:2])
+
+
+ABANDONED = """
+import os, signal, sys
+from stillroom.runtime import scratch
+with scratch.open_scratch(sys.argv[1], "auth") as place:
+    print(place.name, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_run_left_goes_when_the_next_one_begins(service: Database, owner: Role) -> None:
+    """At once, since its maker is known to be dead; a living maker's stays, though nobody is connected to it."""
+    url = service.url(role=owner)
+    left = subprocess.run([sys.executable, "-c", ABANDONED, url], capture_output=True, text=True).stdout.strip()
+    assert _exists(service.server, left)
+    with scratch.open_scratch(url, "auth") as living, scratch.open_scratch(url, "auth", label="b") as place:
+        assert [left in each for each in living.warnings] == [True]
+        assert place.warnings == []
+        assert _scratch_databases(service.server, owner) == sorted([living.name, place.name])
+    assert _scratch_databases(service.server, owner) == []
 
 
 # Given

@@ -27,7 +27,7 @@ import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy.engine import Connection
 
-from . import connection, diagnosis, faults, scratch_given, urls
+from . import connection, diagnosis, ending, faults, makers, scratch_given, urls
 
 __all__ = ["PREFIX", "Scratch", "can_create", "open_scratch", "sweep"]
 
@@ -132,33 +132,39 @@ def can_create(conn: Connection) -> bool:
 
 
 def sweep(service_url: str, older_than_seconds: float = 3600) -> list[str]:
-    """Drops what crashed runs left on the server, and returns the names.
+    """Drops what crashed runs left on the server, and returns the names. Making a scratch database does so as well.
 
-    Only databases of our naming, older than that by the time in their name and the server's clock, whose owner is a
-    role that we are a member of, and to which nobody is connected.
+    Only databases of our naming, whose owner is a role that we are a member of, to which nobody is connected, and whose
+    maker is known to be dead, or that are older than that by the time in their name and the server's clock.
 
     Raises:
         faults.DatabaseFault: the server cannot be reached or asked.
     """
+    return connection.run(
+        service_url,
+        lambda conn: _sweep(conn, older_than_seconds),
+        autocommit=True,
+        application_name="stillroom sweep",
+    )
 
-    def work(conn: Connection) -> list[str]:
-        rows = conn.execute(sqlalchemy.text(_LEFTOVERS), {"prefix": PREFIX.replace("_", r"\_") + "%"}).all()
-        dropped = []
-        for name, now in rows:
-            stamp = _NAME.fullmatch(name)
-            if stamp is None or _age(stamp[1], now) < older_than_seconds:
-                continue
-            # Without FORCE: whoever connected in this moment keeps it.
-            with contextlib.suppress(sqlalchemy.exc.DBAPIError):
-                conn.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}"')
-                dropped.append(name)
-        return dropped
 
-    return connection.run(service_url, work, autocommit=True, application_name="stillroom sweep")
+def _sweep(conn: Connection, older_than_seconds: float = 3600) -> list[str]:
+    rows = conn.execute(sqlalchemy.text(_LEFTOVERS), {"prefix": PREFIX.replace("_", r"\_") + "%"}).all()
+    dropped = []
+    for name, now, comment in rows:
+        stamp = _NAME.fullmatch(name)
+        if stamp is None or not (_age(stamp[1], now) >= older_than_seconds or makers.dead(comment)):
+            continue
+        # Without FORCE: whoever connected in this moment keeps it.
+        with contextlib.suppress(sqlalchemy.exc.DBAPIError):
+            conn.exec_driver_sql(f'DROP DATABASE "{name}"')
+            dropped.append(name)
+    return dropped
 
 
 _LEFTOVERS = """
-SELECT d.datname::text, pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS')
+SELECT d.datname::text, pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS'),
+       coalesce(pg_catalog.shobj_description(d.oid, 'pg_database'), '')
 FROM pg_catalog.pg_database d
 WHERE d.datname LIKE :prefix AND pg_catalog.pg_has_role(d.datdba, 'MEMBER')
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
@@ -200,6 +206,8 @@ def _create(service_url: str, service: str, label: str) -> Scratch:
 
     def work(conn: Connection) -> None:
         facts = _facts(conn)
+        for name in _sweep(conn):
+            warnings.append(f"The scratch database {name}, which an earlier run had left behind, was dropped")
         made.append(_name(service, label, facts.stamp))
         _create_like(conn, made[0], facts, warnings)
         for line in _furnishing(made[0], facts):
@@ -276,7 +284,7 @@ def _locale(facts: _Facts) -> str:
 def _furnishing(name: str, facts: _Facts) -> list[str]:
     """What follows the creation: who made it, speed over durability, the settings that change what SQL means."""
     moment = datetime.datetime.strptime(facts.stamp, _STAMP).isoformat() + "Z"
-    comment = f"stillroom scratch; made by {_person()} pid {os.getpid()} at {moment}"
+    comment = f"stillroom scratch; made by {_person()} {makers.myself()} at {moment}"
     lines = [
         f'COMMENT ON DATABASE "{name}" IS {_literal(comment)}',
         f'ALTER DATABASE "{name}" SET synchronous_commit = off',
@@ -312,16 +320,17 @@ def _no_scratch(conn: Connection, error: BaseException) -> faults.DatabaseFault:
 def _drop_or_warn(service_url: str, scratch: Scratch) -> None:
     """Drops it; whatever goes wrong becomes a warning, so that the error that led here is the one people see."""
     try:
-        connection.run(
-            service_url,
-            lambda conn: _drop(conn, scratch.name),
-            autocommit=True,
-            application_name="stillroom scratch drop",
-        )
+        with ending.undisturbed():
+            connection.run(
+                service_url,
+                lambda conn: _drop(conn, scratch.name),
+                autocommit=True,
+                application_name="stillroom scratch drop",
+            )
     except faults.Fault as fault:
         warning = (
             f"The scratch database {scratch.name} could not be dropped: {fault.message}. Drop it by hand: "
-            f'DROP DATABASE "{scratch.name}"; (or leave it: it is swept when it is an hour old)'
+            f'DROP DATABASE "{scratch.name}"; (or leave it: a later run sweeps it)'
         )
         scratch.warnings.append(warning)
         _LOG.warning(warning)

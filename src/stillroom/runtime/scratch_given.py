@@ -21,7 +21,7 @@ import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy.engine import Connection
 
-from . import connection, diagnosis, faults, urls
+from . import connection, diagnosis, ending, faults, urls
 
 __all__ = ["borrowed", "empty"]
 
@@ -143,7 +143,8 @@ def _refuse_unless_empty(address: urls.Address, objects: list[_Object]) -> None:
 
 def _clean_or_warn(url: str, before: list[_Object], warnings: list[str]) -> None:
     try:
-        left = connection.run(url, lambda conn: _clean(conn, before), autocommit=True)
+        with ending.undisturbed():
+            left = connection.run(url, lambda conn: _clean(conn, before), autocommit=True)
     except faults.Fault as fault:
         left = [fault.message]
     if left:

@@ -14,19 +14,14 @@ import sys
 import threading
 import time
 import traceback
-from types import FrameType
 from typing import Any, BinaryIO
 
-from . import faults, operations, protocol
+from . import ending, faults, operations, protocol
 
-__all__ = ["TERMINATED", "Tell", "Terminated", "run"]
+__all__ = ["TERMINATED", "Tell", "run"]
 
 TERMINATED = 143
 _GRACE_SECONDS = 15.0
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived, the operator is gone, or the time limit passed: clean up and go."""
 
 
 class Tell:
@@ -60,17 +55,12 @@ def run(requests: BinaryIO, answer_descriptor: int) -> int:
         return 0
     answer = protocol.AnswerWriter(protocol.write_all(answer_descriptor), request.id)
     answer.event("started", id=request.id, pid=os.getpid(), python=platform.python_version())
-    signal.signal(signal.SIGTERM, _terminate)
+    ending.listen()
     _watch(requests, request.time_limit)
     os.environ.update(request.environment)
     code = _answer(request, answer)
     answer.end(code)
     return code
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
 
 
 def _watch(requests: BinaryIO, time_limit: float) -> None:
@@ -97,7 +87,8 @@ def _answer(request: protocol.Request, answer: protocol.AnswerWriter) -> int:
     except faults.Fault as fault:
         answer.event("error", error=fault.to_dict())
         return 1
-    except Terminated:
+    except ending.Terminated:
+        ending.acknowledge()
         answer.event("error", error=_terminated(request).to_dict())
         return TERMINATED
     except BaseException as error:  # noqa: BLE001 - the service's own code may raise anything, SystemExit included

@@ -48,6 +48,10 @@ class Target(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """Makes what runs clean up and end, soon, and refuses to start more; returns at once, locks nothing."""
+        ...
+
     def close(self) -> None:
         """Ends what the target keeps running; safe to call twice."""
         ...

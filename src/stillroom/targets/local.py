@@ -161,6 +161,11 @@ class _Parent:
         """Whether it can start workers."""
         return self._process.poll() is None
 
+    def interrupt(self) -> None:
+        """Tells the parent to end its workers and itself; does not wait for it."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Ends the parent; its workers end with it."""
         with contextlib.suppress(OSError):
@@ -181,10 +186,14 @@ class Local:
     def __init__(self) -> None:
         self._parents: dict[str, _Parent] = {}
         self._lock = threading.Lock()
+        self._interrupted = False
 
     def start(self, request_id: str, python: str | None) -> base.Process:
         """See `base.Target`."""
-        return self._parent(python or sys.executable).start(request_id)
+        parent = self._parent(python or sys.executable)
+        if self._interrupted:
+            raise base.TargetFailed("interrupted", "not begun: the command was interrupted", "run it again")
+        return parent.start(request_id)
 
     def _parent(self, python: str) -> _Parent:
         with self._lock:
@@ -192,6 +201,12 @@ class Local:
             if parent is None or not parent.alive:
                 parent = self._parents[python] = _Parent(python)
             return parent
+
+    def interrupt(self) -> None:
+        """See `base.Target`."""
+        self._interrupted = True  # without the lock: this runs in a signal handler, maybe of the thread that holds it
+        for parent in list(self._parents.values()):
+            parent.interrupt()
 
     def close(self) -> None:
         """See `base.Target`."""

@@ -1,0 +1,50 @@
+"""Who made something that outlives processes, and whether that process still lives.
+
+What a killed run leaves can be cleared away at once if its maker is known to be dead. A number alone does not tell:
+another machine, or another container, has processes of the same number. So a maker is named with the boot of the machine
+and the process namespace; where the system does not tell those (macOS), nobody is ever known to be dead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+__all__ = ["dead", "myself"]
+
+_NAMED = re.compile(r"pid (\d+) of ([0-9a-f-]{36}\.\d+)")
+
+
+def myself() -> str:
+    """This process, for others to read: `pid 17 of <boot>.<namespace>`, or `pid 17`."""
+    home = _home()
+    return f"pid {os.getpid()} of {home}" if home else f"pid {os.getpid()}"
+
+
+def dead(text: str) -> bool:
+    """Whether the maker that a text names is known to be dead.
+
+    Args:
+        text: anything that holds what `myself` said.
+    """
+    found = _NAMED.search(text)
+    return found is not None and found[2] == _home() and not _alive(int(found[1]))
+
+
+def _home() -> str:
+    """The boot of this machine and the namespace that process numbers belong to; empty where that is not told."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _alive(pid: int) -> bool:
+    """Whether the process exists and is no zombie: in a container without an init nobody may collect it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
