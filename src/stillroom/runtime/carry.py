@@ -36,15 +36,26 @@ WHERE k.contype = 'f' AND k.conrelid <> k.confrelid
 """
 
 
-def carried(old: catalog.Snapshot, what: loss.Loss, inserts: Sequence[str]) -> amend.Carried:
+def carried(old: catalog.Snapshot, new: catalog.Snapshot, what: loss.Loss, inserts: Sequence[str]) -> amend.Carried:
     """The statements that make up for a loss.
 
     Args:
-        old: the catalog that the old history leads to.
+        old, new: the catalogs that the old history and the baseline lead to.
         what: the loss to make up for.
         inserts: from `row_inserts`, for the rows of the loss.
+
+    Raises:
+        faults.RefusedFault: `cannot-carry-over`, where a model makes a table of the same name in another way.
     """
     items = list(what.items)
+    for item in items:
+        if item.kind == "table" and (item.kind, item.name) in new:
+            raise faults.RefusedFault(
+                "cannot-carry-over",
+                f"the old history makes the table {item.name} otherwise than its model does ({item.definition.strip()})",
+                "say it in the model (postgresql_partition_by, postgresql_with, ...), "
+                f"or give it up with --accept-loss 'table:{item.name}'",
+            )
     gone = {item.name for item in items if item.kind in ("table", "view", "materialized_view")}
     items += [item for item in old.all if item.relation in gone and item.name not in gone]
     created = recreate.create_sql(old, items)

@@ -95,7 +95,7 @@ class _Baseline:
         if left is not None and left.names:
             if not self._carry_over:
                 raise self._refusal(left)
-            carried = self._carried(left)
+            carried = self._carried(left, proven)
             self._place.renew()
             made, proven = self._attempt(carried)
             self._still_lost(made, proven)
@@ -205,10 +205,10 @@ class _Baseline:
         tables = [item.name for item in outcome.all if item.kind == "table"]
         return connection.run(self._place.url, lambda conn: loss.count_rows(conn, tables))
 
-    def _carried(self, left: loss.Loss) -> amend.Carried:
+    def _carried(self, left: loss.Loss, proven: proof.Proof) -> amend.Carried:
         self._tell.step("carry over")
         inserts = connection.run(self._place.url, lambda conn: carry.row_inserts(conn, list(left.rows)))
-        return carry.carried(self._old_outcome, left, inserts)
+        return carry.carried(self._old_outcome, proven.outcome, left, inserts)
 
     def _still_lost(self, made: draft.Draft, proven: proof.Proof) -> None:
         """What was carried over has to be there; a promise that is not kept is no promise."""

@@ -21,16 +21,29 @@ __all__ = ["Loss", "count_rows", "judge"]
 # Kinds that autogenerate does not compare: a changed one is lost, where a changed column is a changed model.
 _UNSEEN_BY_MODELS = frozenset(
     {
-        "table",
-        "view",
-        "materialized_view",
-        "function",
-        "trigger",
-        "policy",
-        "rule",
         "acl",
+        "aggregate",
+        "cast",
         "default_acl",
+        "domain",
+        "domain_constraint",
         "event_trigger",
+        "function",
+        "materialized_view",
+        "operator",
+        "option",
+        "policy",
+        "procedure",
+        "publication",
+        "publication_schema",
+        "publication_table",
+        "replica_identity",
+        "row_security",
+        "rule",
+        "statistics",
+        "table",
+        "trigger",
+        "view",
     }
 )
 

@@ -9,6 +9,8 @@ __all__ = ["as_written", "create_schema", "for_text", "full_name", "identifier",
 # What SQLAlchemy's text() takes for a bind parameter (its own pattern, so that exactly that is escaped).
 _BIND = re.compile(r"(?<![:\w\x5c]):(?=\w)(?!\w*:)")
 
+# A backslash that text() would take for the escape of a colon.
+_ESCAPE = re.compile(r"\x5c(?=:[\w$]*(?![:\w$]))")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -43,4 +45,4 @@ def full_name(schema: str | None, name: str) -> str:
 
 def for_text(statement: str) -> str:
     """The statement as `op.execute` needs it: a colon that text() would take for a parameter is escaped."""
-    return _BIND.sub(r"\\:", statement)
+    return _BIND.sub(r"\\:", _ESCAPE.sub(r"\\\\", statement))
