@@ -95,16 +95,19 @@ def _show_plan(call: Call, plan: job.Plan, *, dry_run: bool) -> None:
         services = [{"name": each.service, **each.to_dict()} for each in plan.entries]
         call.answer({"command": "cleanup", "environment": call.environment.name, "dry_run": True, "services": services})
         return
+    from stillroom.people import tables
+
     for each in plan.entries:
         if each.empty:
             print(f"{each.service}: {each.address} is empty")
             continue
-        others = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in each.others.items())
-        print(f"{each.service}: {each.address}: {len(each.tables)} tables{', ' + others if others else ''}")
+        found = [tables.counted(len(each.tables), "table")]
+        found += [tables.counted(count, kind) for kind, count in each.others.items()]
+        print(f"{each.service}: {each.address}: {', '.join(found)}")
         width = max((len(name) for name in each.tables), default=0)
         shown = list(each.tables.items()) if call.verbose else list(each.tables.items())[:12]
         for name, rows in shown:
-            print(f"    {name:<{width}}  {rows:>12} rows")
+            print(f"    {name:<{width}}  {rows:>12} {'row' if rows == '1' else 'rows'}")
         if len(shown) < len(each.tables):
             print(f"    … {len(each.tables) - len(shown)} more tables with --verbose")
         for kept in each.kept:
@@ -195,6 +198,7 @@ def restore(
 
 def _restore_migrations(call: Call, stamp: str, yes: bool) -> None:
     from stillroom.history import backup as backups
+    from stillroom.people import tables
 
     service = call.services[0]
     call.recover()
@@ -205,21 +209,21 @@ def _restore_migrations(call: Call, stamp: str, yes: bool) -> None:
         )
     chosen = _chosen([(each.stamp, each) for each in found], stamp, service.name)
     call.confirm(
-        f"Put the {chosen.revisions} revision files of {service.name} from {chosen.stamp} back "
+        f"Put {tables.counted(chosen.revisions, 'revision file')} of {service.name} from {chosen.stamp} back "
         f"(what is there now is backed up first)?",
         yes=yes,
     )
-    outcome = backups.restore(call.fleet.state, service.name, chosen.stamp)
+    backups.restore(call.fleet.state, service.name, chosen.stamp)
     if call.json:
         call.answer({"command": "restore", "service": service.name, "backup": chosen.stamp, "ok": True})
     else:
-        print(f"{service.name}: {chosen.revisions} revision files of {chosen.stamp} are back")
-    del outcome
+        print(f"{service.name}: {tables.counted(chosen.revisions, 'revision file')} of {chosen.stamp} restored")
 
 
 def _restore_database(call: Call, stamp: str, yes: bool, permission: Any) -> None:
     from stillroom import cleanup as job
     from stillroom import fleet
+    from stillroom.people import tables
 
     service = call.services[0]
     found = job.dumps(call.fleet.state, service.name)
@@ -239,7 +243,8 @@ def _restore_database(call: Call, stamp: str, yes: bool, permission: Any) -> Non
         )
         if not call.json:
             _show_plan(call, plan, dry_run=False)
-        call.confirm(f"Replace this by the dump of {chosen.made} ({chosen.rows:,} rows of {chosen.address})?", yes=yes)
+        rows = tables.counted(chosen.rows, "row")
+        call.confirm(f"Replace this by the dump of {chosen.made} ({rows} of {chosen.address})?", yes=yes)
         with call.watching("restore") as watcher:
             outcomes = fleet.run(
                 call.services,
@@ -249,7 +254,8 @@ def _restore_database(call: Call, stamp: str, yes: bool, permission: Any) -> Non
             )
     for outcome in outcomes:
         if outcome.value is not None and not call.json:
-            print(f"{service.name}: {outcome.value['rows']:,} rows in {len(outcome.value['tables'])} tables are back")
+            of = tables.counted(len(outcome.value["tables"]), "table")
+            print(f"{service.name}: {tables.counted(outcome.value['rows'], 'row')} in {of} restored")
     call.finish(outcomes, lambda done: {"rows": done["rows"], "tables": len(done["tables"])})
 
 
@@ -274,12 +280,12 @@ def _list_backups(call: Call, *, database: bool) -> None:
     for service in call.services:
         if database:
             rows += [
-                [service.name, each.made, f"{each.rows:,} rows of {each.address}"]
+                [service.name, each.made, f"{tables.counted(each.rows, 'row')} of {each.address}"]
                 for each in job.dumps(state, service.name)
             ]
         else:
             rows += [
-                [service.name, each.stamp, f"{each.revisions} revisions, before {each.reason}"]
+                [service.name, each.stamp, f"{tables.counted(each.revisions, 'revision')}, before {each.reason}"]
                 for each in backups.list_backups(state, service.name)
             ]
     if call.json:

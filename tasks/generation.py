@@ -182,13 +182,21 @@ def _show_plan(call: Call, plan: job.Plan) -> None:
             each.address,
             each.generates_on,
             _relative(each.folder, call),
-            f"{len(each.replaces)} files" + (", backed up" if each.backup else "") if each.replaces else "nothing",
+            _replaced(each),
             "upgraded" if each.applies else "not touched" if not each.resets else "left empty",
         ]
         for each in plan.entries
     ]
     headers = ["service", "database", "generates on", "writes to", "replaces", "database then"]
     tables.show(headers, rows, title="regenerate would do this (nothing was done)")
+
+
+def _replaced(entry: job.Entry) -> str:
+    from stillroom.people import tables
+
+    if not entry.replaces:
+        return "nothing"
+    return tables.counted(len(entry.replaces), "file") + (", backed up" if entry.backup else "")
 
 
 def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
@@ -220,12 +228,15 @@ def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
 
 def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
     """How each new baseline differs from the history it replaced, and where that is kept."""
+    from stillroom.people import tables
+
     for outcome in outcomes:
         done = outcome.value
         if done is None or not done.copied or done.loss is None:
             continue
         lines = list(done.loss["difference"])
-        call.say(f"{outcome.service.name}: schema from old to new, {len(lines) or 'no'} differences")
+        count = tables.counted(len(lines), "difference") if lines else "no difference"
+        call.say(f"{outcome.service.name}: schema from old to new, {count}")
         shown = lines if call.verbose else lines[:10]
         for line in shown:
             call.say(f"    {line}")
@@ -233,7 +244,7 @@ def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
             call.say(f"    … {len(lines) - len(shown)} more with --verbose")
     kept = [outcome.value.backup for outcome in outcomes if outcome.value is not None and outcome.value.backup]
     if kept:
-        call.say(f"The replaced files are kept; invoke restore --service NAME puts them back ({len(kept)} backups)")
+        call.say("The replaced files are kept; invoke restore --service NAME puts them back")
 
 
 def _relative(path: object, call: Call) -> str:

@@ -126,6 +126,7 @@ def test_the_difference_is_told(ask: asking.Asker, tmp_path: Path, database: Dat
     lines = "\n".join(made["loss"]["difference"])
     assert "+ column public.product.price" in lines
     assert "~ column public.product.name" in lines
+    assert "scratch" not in lines, "how the scratch databases themselves are marked is no difference"
     assert made["loss"]["names"] == []
     assert made["replaced"] == ["0001_.py", "0002_.py"]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stillroom import fleet
+from stillroom.people import tables
 from stillroom.reports import Report
 
 __all__ = ["document", "lines", "show", "summary"]
@@ -60,9 +61,11 @@ def summary(report: Report) -> str:
     if facts.get("marker"):
         parts.append(f"marked {facts['marker']}")
     if "metadata_tables" in facts:
-        parts.append(_count(len(facts["metadata_tables"]), "table"))
+        parts.append(tables.counted(len(facts["metadata_tables"]), "table"))
     if facts.get("files"):
-        parts.append(f"{_count(len(facts['files']), 'revision')}, {_count(len(facts.get('heads') or ()), 'head')}")
+        parts.append(
+            f"{tables.counted(len(facts['files']), 'revision')}, {tables.counted(len(facts.get('heads') or ()), 'head')}"
+        )
     elif "files" in facts:
         parts.append("no revision yet")
     return " · ".join(parts)
@@ -91,14 +94,10 @@ def document(environment: str, outcomes: Sequence[fleet.Outcome[Report]]) -> dic
 def _closing(reports: Sequence[Report]) -> str:
     levels = [each.level for each in reports]
     parts = [f"{levels.count(level)} {word}" for level, word in _WORDS if levels.count(level)]
-    return f"{_count(len(reports), 'service')}: {', '.join(parts) or 'nothing to look at'}"
+    return f"{tables.counted(len(reports), 'service')}: {', '.join(parts) or 'nothing to look at'}"
 
 
 _WORDS = (("ok", "ready"), ("warning", "with warnings"), ("error", "with errors"))
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _painted(line: str, level: str) -> str:

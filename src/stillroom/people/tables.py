@@ -6,7 +6,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-__all__ = ["show"]
+__all__ = ["counted", "show"]
+
+
+def counted(number: int, word: str) -> str:
+    """A number and what it counts: `1 file`, `2 files`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def show(
@@ -31,4 +36,9 @@ def show(
         table.add_column(header, justify="right" if header in numbers else "left", no_wrap=not terminal)
     for row in rows:
         table.add_row(*[str(cell) for cell in row])
-    console.print(table)
+    if terminal:
+        console.print(table)
+        return
+    with console.capture() as printed:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Proof", "prove", "take"]
 
 _LABEL = re.compile(r"'(?:[^']|'')*'")
+# What a scratch database is marked with (`scratch.py`): it names a process and a moment, so no two are equal.
+_MARK = "COMMENT ON DATABASE current_database IS 'stillroom scratch;"
 
 
 @dataclasses.dataclass
@@ -36,6 +38,9 @@ def take(url: str, table: project.VersionTable, own: ownership.Ownership | None 
     """The catalog of a database, without the version table; only the part that `own` says, if it says one."""
     noted = f"{sqltext.as_written(table.schema or 'public')}.{sqltext.as_written(table.name)}"
     taken = connection.run(url, lambda conn: catalog.snapshot(conn, exclude_tables=[noted]))
+    comment = taken.item("comment", "database current_database")
+    if comment is not None and comment.definition.startswith(_MARK):
+        taken = catalog.Snapshot(item for item in taken.all if item != comment)
     return own.part(taken) if own is not None else taken
 
 
