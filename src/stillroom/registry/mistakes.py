@@ -50,6 +50,7 @@ class WrongRegistry(errors.RegistryError):
             f"Correct {'it' if count == 1 else 'them'} and run again; {DOCUMENTATION}.",
             detail="\n".join(f"{file}:{each.line}:{each.column}  {_told(each)}" for each in self.mistakes),
         )
+        self.data = {"mistakes": [dataclasses.asdict(each) for each in self.mistakes]}
 
 
 def dotted(path: Sequence[str | int]) -> str:
