@@ -202,12 +202,7 @@ def _restore_migrations(call: Call, stamp: str, yes: bool) -> None:
 
     service = call.services[0]
     call.recover()
-    found = backups.list_backups(call.fleet.state, service.name)
-    if not found:
-        raise errors.StillroomError(
-            f"{service.name}: there is no backup of its migrations", "invoke restore --list shows what there is"
-        )
-    chosen = _chosen([(each.stamp, each) for each in found], stamp, service.name)
+    chosen = backups.choose(call.fleet.state, service.name, stamp or None)
     call.confirm(
         f"Put {tables.counted(chosen.revisions, 'revision file')} of {service.name} from {chosen.stamp} back "
         f"(what is there now is backed up first)?",
@@ -228,8 +223,9 @@ def _restore_database(call: Call, stamp: str, yes: bool, permission: Any) -> Non
     service = call.services[0]
     found = job.dumps(call.fleet.state, service.name)
     if not found:
-        raise errors.StillroomError(
-            f"{service.name}: there is no dump of its database", "invoke cleanup makes one before it empties tables"
+        raise errors.UsageError(
+            f"{service.name}: there is no dump of its database",
+            "invoke cleanup makes one before it empties tables that hold rows",
         )
     chosen = _chosen([(each.made, each) for each in found], stamp, service.name)
     with call.session() as session:
@@ -281,11 +277,15 @@ def _list_backups(call: Call, *, database: bool) -> None:
         if database:
             rows += [
                 [service.name, each.made, f"{tables.counted(each.rows, 'row')} of {each.address}"]
-                for each in job.dumps(state, service.name)
+                for each in reversed(job.dumps(state, service.name))
             ]
         else:
             rows += [
-                [service.name, each.stamp, f"{tables.counted(each.revisions, 'revision')}, before {each.reason}"]
+                [
+                    service.name,
+                    each.stamp,
+                    f"{tables.counted(each.revisions, 'revision')}, before {each.reason.removeprefix('before ')}",
+                ]
                 for each in backups.list_backups(state, service.name)
             ]
     if call.json:

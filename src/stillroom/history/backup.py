@@ -16,7 +16,7 @@ from stillroom.runtime import revisions
 from . import backup_files, durable, locking, replace
 from .backup_files import Backup, BackupFile
 
-__all__ = ["BEFORE_RESTORE", "Backup", "BackupFile", "back_up", "list_backups", "restore"]
+__all__ = ["BEFORE_RESTORE", "Backup", "BackupFile", "back_up", "choose", "list_backups", "restore"]
 
 BEFORE_RESTORE = "before restore of "
 """How the reason of a backup begins that `restore` made of what it was about to replace; the restored stamp follows."""
@@ -62,6 +62,17 @@ def list_backups(state: Path, service: str) -> list[Backup]:
     return sorted(found, key=lambda each: -each.number)
 
 
+def choose(state: Path, service: str, backup: str | None = None, *, folders: Sequence[Path] | None = None) -> Backup:
+    """The backup that `restore` would put back; arguments and errors are the same."""
+    found = list_backups(state, service)
+    if not found:
+        raise errors.UsageError(
+            f"There is no backup of the migrations of {service} in {_home(state, service)}.",
+            "`invoke regenerate` makes one before it replaces anything.",
+        )
+    return _newest(found, folders) if backup is None else _named(found, backup)
+
+
 def restore(
     state: Path, service: str, backup: str | None = None, *, folders: Sequence[Path] | None = None
 ) -> tuple[Backup, list[replace.Outcome]]:
@@ -83,13 +94,7 @@ def restore(
         errors.UsageError: there is no such backup.
         errors.StillroomError: the backup is damaged (nothing is changed), or see `replace.carry_out_all`.
     """
-    found = list_backups(state, service)
-    if not found:
-        raise errors.UsageError(
-            f"There is no backup of the migrations of {service} in {_home(state, service)}.",
-            "`invoke regenerate` makes one before it replaces anything.",
-        )
-    chosen = _newest(found, folders) if backup is None else _named(found, backup)
+    chosen = choose(state, service, backup, folders=folders)
     places = _places(chosen, folders)
     contents = backup_files.contents(chosen)
     now = backup_files.observe(service, places)
