@@ -109,7 +109,7 @@ def compare_with_target(opened: session.Session, service: model.Service, followe
 
 def _located(service: model.Service) -> locations.Locations:
     try:
-        return locations.locations(service.config)
+        return locations.locations(service.config, cwd=service.path)
     except faults.Fault as fault:
         raise errors.StillroomError(f"{service.name}: {fault.message}", fault.mend) from fault
 

@@ -108,7 +108,7 @@ def _bring_home(opened: session.Session, service: model.Service, made: Mapping[s
         errors.Refused: if it would follow what is not here, or fork the history: the target has another one.
         errors.StillroomError: if the file is not what was promised, or can't be written.
     """
-    where = locations.locations(service.config)
+    where = locations.locations(service.config, cwd=service.path)
     graph = revisions.read(where.version_locations, recursive=where.recursive)
     follows = str(made["follows"])
     if follows not in graph.heads:

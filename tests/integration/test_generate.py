@@ -264,3 +264,23 @@ def test_a_table_in_a_schema_of_somebody_else_is_refused(ask: asking.Asker, tmp_
     fault = fault_of(ask, shop, database)
     assert fault.code == "foreign-tables"
     assert "billing.invoice" in fault.message
+
+
+def test_the_schema_of_the_version_table_is_made(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """An env.py that takes it for granted works on an empty database, too."""
+    shop = projects.make_service(
+        tmp_path / "shop",
+        models=projects.table("product", schema="shop"),
+        configure="include_schemas=True, version_table_schema='shop'",
+    )
+    assert ask(shop, database.asyncpg, "generate")["prerequisites"]["schemas"] == ["shop"]
+
+
+def test_a_file_template_with_dates_and_folders_is_no_obstacle(
+    ask: asking.Asker, tmp_path: Path, database: Database
+) -> None:
+    """The name falls back to Alembic's plain one, since a date would differ from run to run."""
+    ini = projects.INI + "file_template = %%(year)d/%%(month).2d/%%(rev)s_%%(slug)s\nrecursive_version_locations = true\n"
+    shop = projects.make_service(tmp_path / "shop", ini=ini)
+    made = ask(shop, database.asyncpg, "generate")
+    assert made["file"]["name"] == f"{made['revision']}_initial_schema.py"

@@ -84,7 +84,7 @@ def autogenerate(
         draft.empty = scripts[0].upgrade_ops.is_empty() if scripts[0].upgrade_ops is not None else True
 
     config = of.config(versions)
-    before = set(versions.glob("*.py"))
+    before = set(versions.rglob("*.py"))
     with _frozen_date(), blame.blamed(of.service.name, "autogenerate"):
         command.revision(
             config,
@@ -93,11 +93,11 @@ def autogenerate(
             rev_id=PLACEHOLDER,
             process_revision_directives=directives,
         )
-    made = set(versions.glob("*.py")) - before
+    made = set(versions.rglob("*.py")) - before
     if not made:
         draft.empty = True
         return draft
-    _finish(made.pop(), of, draft, message)
+    _finish(made.pop(), versions, of, draft, message)
     return draft
 
 
@@ -125,7 +125,7 @@ def _frozen_date() -> Iterator[None]:
         ScriptDirectory._generate_create_date = original  # type: ignore[method-assign]
 
 
-def _finish(path: Path, of: project.Project, draft: Draft, message: str) -> None:
+def _finish(path: Path, versions: Path, of: project.Project, draft: Draft, message: str) -> None:
     """Mends the file's text, gives it its id and its name."""
     source = _CREATE_DATE.sub("", path.read_text(encoding="utf-8"))
     source, added = rewrite.add_missing_imports(source)
@@ -141,7 +141,7 @@ def _finish(path: Path, of: project.Project, draft: Draft, message: str) -> None
         # A hook of env.py numbers the revisions its own way.
         draft.revision, draft.source, draft.name = given, source, path.name
     path.unlink()
-    (path.parent / draft.name).write_text(draft.source, encoding="utf-8")
+    (versions / draft.name).write_text(draft.source, encoding="utf-8")
 
 
 def _name(of: project.Project, revision: str, message: str) -> str:

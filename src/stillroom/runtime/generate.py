@@ -16,7 +16,9 @@ from . import (
     facts,
     faults,
     history,
+    locations,
     loss,
+    observe,
     places,
     project,
     proof,
@@ -107,6 +109,7 @@ class _Baseline:
         versions = self._folder / str(self._attempts)
         versions.mkdir()
         self._tell.step("autogenerate")
+        history.make_version_schema(self._place.url, self._noted_in())
         made = draft.autogenerate(self._of, versions, self._message, carried=carried, strangers=self._strangers)
         self._judge(made)
         proven = proof.prove(
@@ -122,6 +125,11 @@ class _Baseline:
         )
         self._judge_outcome(proven.outcome)
         return made, proven
+
+    def _noted_in(self) -> project.VersionTable:
+        """Where revisions are noted, as far as it can be told before `env.py` has run."""
+        service = self._of.service
+        return observe.version_table(service, locations.locations(service.config, cwd=Path(service.path)))
 
     def _judge(self, made: draft.Draft) -> None:
         name = self._of.service.name
@@ -224,7 +232,7 @@ class _Baseline:
             "would-lose",
             f"{self._of.service.name}: the baseline lacks what the old history makes: {names[0]}{more}",
             f"--carry-over puts it into the baseline; {accept} gives it up",
-            detail="\n".join(left.lines),
+            detail="\n".join([*left.lines, *(f"- data {table}: {count} rows" for table, count in left.rows.items())]),
             data={"names": names},
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import facts, locations, project, revisions
@@ -17,7 +18,7 @@ def history_files(request: protocol.Request, tell: worker.Tell) -> dict[str, Any
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
     tell.step("read history")
-    where = locations.locations(service.config)
+    where = locations.locations(service.config, cwd=Path(service.path))
     graph = revisions.read(where.version_locations, recursive=where.recursive)
     files = [{"name": each.name, "content": each.source.decode("utf-8", "replace")} for each in graph.revisions]
     return {"files": files, "heads": list(graph.heads)}

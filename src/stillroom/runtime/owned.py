@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import enums, facts, faults, locations, observe, ownership, preflight_models, project, revisions, sqltext
@@ -45,7 +46,7 @@ def claim(service: facts.ServiceFacts, url: str) -> Claim:
     Raises:
         faults.Fault: if neither tells: nothing is guessed where something is to be destroyed.
     """
-    where = locations.locations(service.config)
+    where = locations.locations(service.config, cwd=Path(service.path))
     table = observe.version_table(service, where)
     graph = revisions.read(where.version_locations, recursive=where.recursive)
     tables = {
