@@ -93,8 +93,8 @@ def test_the_connection_is_named_and_closed(driver: str, database: Database) -> 
 def _wait_until_gone(database: Database, application_name: str) -> None:
     """Returns when no session has that name; the test's own time limit ends it otherwise."""
     with database.connect() as own:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
-        while own.execute(query, [application_name]).fetchall() != [(0,)]:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND datname = %s"
+        while own.execute(query, [application_name, database.name]).fetchall() != [(0,)]:
             pass
 
 
@@ -202,8 +202,8 @@ def test_a_signal_closes_the_connection(driver: str, database: Database) -> None
 
     def send_when_it_sleeps() -> None:
         with database.connect() as own:
-            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sleeper' AND query LIKE '%600%'"
-            while own.execute(query).fetchall() != [(1,)]:
+            query = "SELECT query FROM pg_stat_activity WHERE application_name = 'sleeper' AND datname = %s"
+            while own.execute(query, [database.name]).fetchall() != [("SELECT pg_sleep(600)",)]:
                 pass
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -310,10 +310,13 @@ def test_a_service_file_leads_nowhere_else(right: Database, wrong: Database, tmp
         lambda: asyncio.run(_asyncpg_closed(asyncpg.connect(service="elsewhere", servicefile=file))),
         lambda: asyncio.run(_asyncpg_closed(asyncpg.connect(f"postgresql://?service=elsewhere&servicefile={file}"))),
     ):
-        with pytest.raises((guard.Violation, psycopg.ProgrammingError)) as caught, guard.only(right.asyncpg):
+        with (
+            pytest.raises((guard.Violation, psycopg.ProgrammingError, TypeError)) as caught,
+            guard.only(right.asyncpg),
+        ):
             attempt()
         if not isinstance(caught.value, guard.Violation):
-            assert "servicefile" in str(caught.value)  # libpq knows it from version 18 on
+            assert "service" in str(caught.value)  # older drivers do not know the argument
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy
+import sqlalchemy.event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import NullPool
 
@@ -97,28 +98,23 @@ def run(
 
 def _carry_out(engine: Engine, url: URL, work: Callable[[Connection], _T], autocommit: bool) -> _T:
     _spare_round_trips(engine)
+    sqlalchemy.event.listen(engine, "invalidate", _cancel_when_interrupted)
     connection = None
     try:
         with _diagnosed(url, connecting=True):
             connection = engine.connect()
         with _diagnosed(url, connecting=False):
             return _in_transaction(connection, work, autocommit)
-    except Exception:
-        raise
-    except BaseException:
-        # An interrupt in the middle of a statement: libpq would close the socket, which a busy server does not notice.
-        _cancel(connection)
-        raise
     finally:
         if connection is not None:
             connection.close()
         engine.dispose()
 
 
-def _cancel(connection: Connection | None) -> None:
-    if connection is not None and not connection.invalidated:
-        driver_connection: Any = connection.connection.dbapi_connection
-        driver_connection.cancel()
+def _cancel_when_interrupted(dbapi_connection: Any, _record: Any, error: BaseException | None) -> None:
+    """Before libpq closes a connection in the middle of a statement, which a busy server would not notice."""
+    if error is not None and not isinstance(error, Exception):
+        dbapi_connection.cancel()
 
 
 async def _with_asyncpg(url: URL, arguments: dict[str, Any], work: Callable[[Connection], _T], autocommit: bool) -> _T:
