@@ -9,7 +9,7 @@ import sqlalchemy
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from stillroom.runtime import catalog, connection, sqltext
+from stillroom.runtime import catalog, connection, recreate, sqltext
 from tests.conftest import NewDatabase, NewRole
 from tests.support import rich
 from tests.support.postgres import Database, Role, Server
@@ -301,10 +301,10 @@ def test_everything_can_be_made_again_and_dropped_again(full: Database, new_data
     missing = catalog.compare(old, empty).missing
     assert len(missing) > 200
 
-    _execute_in_alembic(other, catalog.create_sql(old, missing))
+    _execute_in_alembic(other, recreate.create_sql(old, missing))
     assert catalog.compare(old, take(other)).lines() == []
 
-    _execute_in_alembic(other, catalog.drop_sql(missing))
+    _execute_in_alembic(other, recreate.drop_sql(missing))
     assert catalog.compare(empty, take(other)).lines() == []
 
 
@@ -317,7 +317,7 @@ def test_other_versions(
     full, other = new_database(server), new_database(server)
     rich.fill(full, new_role(server))
     old, empty = take(full), take(other)
-    _execute_in_alembic(other, catalog.create_sql(old, catalog.compare(old, empty).missing))
+    _execute_in_alembic(other, recreate.create_sql(old, catalog.compare(old, empty).missing))
     assert catalog.compare(old, take(other)).lines() == []
 
 
@@ -345,12 +345,12 @@ def test_single_things_can_be_put_back(full: Database) -> None:
     assert len(found) == len(wanted)
     full.execute("DROP FUNCTION billing.atomic(integer)")
     old = take(full)
-    drops = catalog.drop_sql(found)
+    drops = recreate.drop_sql(found)
     _execute_in_alembic(full, [*drops, "ALTER TABLE public.orders SET WITHOUT CLUSTER"])
     gone = catalog.compare(old, take(full))
     assert set(found) <= set(gone.missing)
     put_back = [*gone.missing]
-    _execute_in_alembic(full, catalog.create_sql(old, put_back))
+    _execute_in_alembic(full, recreate.create_sql(old, put_back))
     assert catalog.compare(old, take(full)).lines() == []
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from stillroom.runtime import catalog, faults
+from stillroom.runtime import catalog, faults, recreate
 
 TABLE = catalog.Item("table", "public.t", "CREATE TABLE public.t ()", "public", "public.t")
 COLUMN = catalog.Item("column", "public.t.id", "integer NOT NULL", "public", "public.t")
@@ -102,7 +102,7 @@ def test_a_table_is_made_with_its_columns_and_what_they_need_before() -> None:
         ),
         item("type", "public.mood", "CREATE TYPE public.mood AS ENUM ()"),
     ]
-    assert catalog.create_sql(catalog.Snapshot(items), items) == [
+    assert recreate.create_sql(catalog.Snapshot(items), items) == [
         "CREATE TYPE public.mood AS ENUM ()",
         "CREATE SEQUENCE public.s",
         "CREATE OR REPLACE FUNCTION public.f()\n LANGUAGE plpgsql\nAS $function$x$function$",
@@ -112,7 +112,7 @@ def test_a_table_is_made_with_its_columns_and_what_they_need_before() -> None:
         "ALTER TABLE public.b ADD CONSTRAINT pk PRIMARY KEY (id)",
         "ALTER TABLE public.a ADD CONSTRAINT fk FOREIGN KEY (b) REFERENCES public.b(id)",
     ]
-    assert catalog.drop_sql(items) == [
+    assert recreate.drop_sql(items) == [
         "ALTER TABLE public.a DROP CONSTRAINT fk",
         "DROP TABLE public.b",
         "DROP TABLE public.a",
@@ -165,7 +165,7 @@ def test_single_items_and_back(what: tuple[str, str, str, str]) -> None:
     """What a kind's definition says, as a statement of its own, and what undoes it."""
     kind, name, definition, relation = what
     single = [item(kind, name, definition, relation)]
-    assert (catalog.create_sql(catalog.Snapshot(single), single), catalog.drop_sql(single)) == tuple(
+    assert (recreate.create_sql(catalog.Snapshot(single), single), recreate.drop_sql(single)) == tuple(
         [each] for each in SINGLE[what]
     )
 
@@ -173,7 +173,7 @@ def test_single_items_and_back(what: tuple[str, str, str, str]) -> None:
 def test_a_database_is_named_where_the_statement_runs() -> None:
     """Rights on a database hold for whatever it is called there."""
     single = [item("acl", "database current_database to r", "GRANT CONNECT ON DATABASE current_database TO r")]
-    assert catalog.create_sql(catalog.Snapshot(single), single) == [
+    assert recreate.create_sql(catalog.Snapshot(single), single) == [
         "DO $database$ BEGIN EXECUTE 'GRANT CONNECT ON DATABASE ' || quote_ident(current_database()) || ' TO r';"
         " END $database$"
     ]
@@ -183,6 +183,6 @@ def test_what_says_too_little_is_refused_by_name() -> None:
     """An operator class cannot be made from what the catalog says of it."""
     single = [item("operator_class", "public.o using btree", "operator class for integer")]
     with pytest.raises(faults.RefusedFault) as caught:
-        catalog.create_sql(catalog.Snapshot(single), single)
+        recreate.create_sql(catalog.Snapshot(single), single)
     assert caught.value.code == "cannot-carry-over"
     assert "--accept-loss 'operator_class:public.o using btree'" in caught.value.mend

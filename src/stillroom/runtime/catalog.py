@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy.engine
 
-from . import faults, recreate
+from . import faults
 
 __all__ = [
     "RIGHTS_KINDS",
@@ -29,15 +29,11 @@ __all__ = [
     "Item",
     "Snapshot",
     "compare",
-    "create_sql",
-    "drop_sql",
     "key",
     "snapshot",
     "statement",
 ]
 
-create_sql = recreate.create_sql
-drop_sql = recreate.drop_sql
 
 RIGHTS_KINDS = frozenset({"owner", "acl", "default_acl"})
 """Kinds that say who may do what, as against what there is."""

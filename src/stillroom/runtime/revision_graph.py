@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-from . import revision_problems
-from .revision_problems import Problem
-
-if TYPE_CHECKING:
-    from .revisions import Revision
+from . import revision_problem, revision_problems
+from .revision_file import Revision
+from .revision_problem import Problem
 
 __all__ = ["Graph"]
 
@@ -121,7 +118,7 @@ class Graph:
         unsure = any(each.code in _UNSETTLES_HEADS for each in found)
         found += [problem for each in self.revisions if (problem := each.body_problem()) is not None]
         if not self.revisions and not any(each.severity == "error" for each in self.faults):
-            found.append(revision_problems.no_revisions())
+            found.append(revision_problem.no_revisions())
         elif not unsure:
             found += self._unexpected_heads(heads)
         return found
@@ -133,7 +130,7 @@ class Graph:
         return [
             Problem(
                 "duplicate-id",
-                f"Revision id {id_!r} stands in {len(same)} files: {revision_problems.listed(each.name for each in same)}.",
+                f"Revision id {id_!r} stands in {len(same)} files: {revision_problem.listed(each.name for each in same)}.",
                 f"Delete the copy, or give it an id of its own (`revision = ...` in {same[-1].name}); "
                 "Alembic only warns, and applies one of them.",
                 tuple(each.path for each in same),
@@ -206,7 +203,7 @@ class Graph:
             found.append(
                 Problem(
                     "cycle",
-                    f"Revisions follow each other in a circle: {chain} (in {revision_problems.listed(names)}).",
+                    f"Revisions follow each other in a circle: {chain} (in {revision_problem.listed(names)}).",
                     "Correct the `down_revision` (or `depends_on`) of one of them, so that one comes first.",
                     tuple(self.by_id[each].path for each in circle),
                 )
@@ -253,7 +250,7 @@ class Graph:
         expected = {each for ids in reached.values() for each in ids}
         if expected == set(self.heads) and all(reached.values()):
             return []
-        expects = revision_problems.listed(sorted(wanted))
+        expects = revision_problem.listed(sorted(wanted))
         return [
             Problem(
                 "unexpected-heads",
@@ -287,8 +284,8 @@ class Graph:
         """Where two heads part, if they do: the commonest mistake is two files on one parent."""
         downs = {self.by_id[each].down for each in self.heads}
         if len(self.heads) > 1 and len(downs) == 1 and (both := next(iter(downs))):
-            return f", each following {revision_problems.listed(both)}"
+            return f", each following {revision_problem.listed(both)}"
         return ""
 
     def _named(self, ids: Sequence[str]) -> str:
-        return revision_problems.listed(f"{each} ({self.by_id[each].name})" for each in ids)
+        return revision_problem.listed(f"{each} ({self.by_id[each].name})" for each in ids)

@@ -8,28 +8,31 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from . import revisions
+from . import revision_file
+from .revision_problem import Problem
 
 __all__ = ["read_all"]
 
 _WORTH_IT = 200_000  # bytes of source: below, a fork costs more than it saves
 
 
-def read_all(files: Sequence[revisions.File], workers: int) -> list[revisions.Revision | revisions.Problem]:
+def read_all(files: Sequence[revision_file.File], workers: int) -> list[revision_file.Revision | Problem]:
     """Every file, head and body, in the order given.
 
     Forks only when that is safe (one thread) and worth it; a share that a child does not answer is read here.
     """
     count = min(workers, _processors())
     if count < 2 or threading.active_count() > 1 or sum(len(each.source) for each in files) < _WORTH_IT:
-        return [revisions.read_whole(each) for each in files]
+        return [revision_file.read_whole(each) for each in files]
     found: list[Any] = [None] * len(files)
     children = [_start(files[first::count]) for first in range(1, count)]
-    found[0::count] = [revisions.read_whole(each) for each in files[0::count]]
+    found[0::count] = [revision_file.read_whole(each) for each in files[0::count]]
     for first, (pid, reader) in enumerate(children, start=1):
         share = files[first::count]
         answers = _finish(pid, reader)
-        found[first::count] = answers if len(answers) == len(share) else [revisions.read_whole(each) for each in share]
+        found[first::count] = (
+            answers if len(answers) == len(share) else [revision_file.read_whole(each) for each in share]
+        )
     return found
 
 
@@ -40,7 +43,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _start(share: Sequence[revisions.File]) -> tuple[int, int]:
+def _start(share: Sequence[revision_file.File]) -> tuple[int, int]:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:
@@ -49,7 +52,7 @@ def _start(share: Sequence[revisions.File]) -> tuple[int, int]:
     try:
         os.close(reader)
         with os.fdopen(writer, "wb") as pipe:
-            pickle.dump([revisions.read_whole(each) for each in share], pipe, pickle.HIGHEST_PROTOCOL)
+            pickle.dump([revision_file.read_whole(each) for each in share], pipe, pickle.HIGHEST_PROTOCOL)
     finally:
         os._exit(0)  # nothing of the parent's (buffers, atexit) may run twice
 
