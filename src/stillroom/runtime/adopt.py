@@ -14,7 +14,7 @@ from . import connection, facts, faults, project, situation, sqltext, state, upg
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from . import protocol, worker
+    from . import protocol, telling
 
 __all__ = ["STAMPED", "WOULD_STAMP", "adopt"]
 
@@ -22,7 +22,7 @@ STAMPED = "stamped"
 WOULD_STAMP = "would stamp"
 
 
-def adopt(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def adopt(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Compares the service's database with what its history makes, and stamps it if they are equal.
 
     Options: `dry_run` (bool): compares, and writes nothing.

@@ -10,12 +10,12 @@ from . import connection, dump, environment, facts, faults, marker, owned, owner
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from . import protocol, worker
+    from . import protocol, telling
 
 __all__ = ["clean", "dump_rows", "empty", "look", "protect", "restore_database", "surveyed"]
 
 
-def look(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """What the service owns in its database, and what a reset would do: nothing is changed."""
     service, url = _begin(request, tell)
     claimed = owned.claim(service, url)
@@ -33,7 +33,7 @@ def look(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     return connection.run(url, work)
 
 
-def clean(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def clean(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Empties what the service owns, after a dump of its rows.
 
     Options: `backup` (path of the dump; None: no dump), `programs` (folders with pg_dump), `lock_timeout` (seconds),
@@ -88,7 +88,7 @@ def dump_rows(
     return dump.dump(url, own, _major(found), target, options.get("programs") or (), without=without)
 
 
-def restore_database(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def restore_database(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Puts a dump back, in one transaction, into what is emptied first.
 
     Options: those of `clean`, and `source` (path) and `sha256` of the dump.
@@ -106,7 +106,7 @@ def restore_database(request: protocol.Request, tell: worker.Tell) -> dict[str, 
     return {**after, "entries": entries, "dump": answer["dump"]}
 
 
-def protect(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def protect(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Marks the service's database as one of an environment, in the database itself.
 
     Options: `environment` (its name; None: the mark is only read), `erase` (bool).
@@ -133,7 +133,7 @@ def protect(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
     return {"address": str(urls.address(url)), "marker": marked, "how": how}
 
 
-def _begin(request: protocol.Request, tell: worker.Tell) -> tuple[facts.ServiceFacts, str]:
+def _begin(request: protocol.Request, tell: telling.Tell) -> tuple[facts.ServiceFacts, str]:
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
     tell.step("connect")

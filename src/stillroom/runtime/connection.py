@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy
 import sqlalchemy.event
+import sqlalchemy.exc
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import NullPool
 
@@ -89,11 +90,16 @@ def run(
     arguments = _arguments(parsed, driver, connect_timeout, application_name)
     with guard.lifted():
         if driver != "asyncpg":
-            engine = sqlalchemy.create_engine(
-                f"postgresql+{driver}://", use_native_hstore=False, **_engine_options(arguments)
-            )
-            return _carry_out(engine, parsed, work, autocommit)
+            return _carry_out(_sync_engine(driver, arguments), parsed, work, autocommit)
         return _outside_loops(lambda: _with_asyncpg(parsed, arguments, work, autocommit))
+
+
+def _sync_engine(driver: str, arguments: dict[str, Any]) -> Engine:
+    options = _engine_options(arguments)
+    try:
+        return sqlalchemy.create_engine(f"postgresql+{driver}://", use_native_hstore=False, **options)
+    except sqlalchemy.exc.NoSuchModuleError as error:  # psycopg 3 with SQLAlchemy 1.4
+        raise diagnosis.dialect_missing(driver, error) from error
 
 
 def _carry_out(engine: Engine, url: URL, work: Callable[[Connection], _T], autocommit: bool) -> _T:
@@ -237,13 +243,19 @@ def _number(text: str | None, default: float) -> float:
 
 def _outside_loops(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """The result of a coroutine, whether or not a loop runs in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _loop_runs_here():
         return _in_own_loop(main())
     with concurrent.futures.ThreadPoolExecutor(1, "stillroom-connection") as pool:
         # The context goes along, because it says that the guard is lifted for us.
         return pool.submit(contextvars.copy_context().run, lambda: _in_own_loop(main())).result()
+
+
+def _loop_runs_here() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _in_own_loop(coroutine: Coroutine[Any, Any, _T]) -> _T:
@@ -281,7 +293,8 @@ def _spare_round_trips(engine: Engine) -> None:
 
 
 def _server_version(connection: Connection) -> tuple[int, ...]:
-    driver: Any = connection.connection.dbapi_connection
+    driver: Any = connection.connection
+    driver = getattr(driver, "dbapi_connection", driver)  # SQLAlchemy 1.4 passes the driver's connection itself
     driver = getattr(driver, "_connection", driver)
     if hasattr(driver, "get_server_version"):
         version = driver.get_server_version()

@@ -18,12 +18,13 @@ import re
 import socket
 from typing import Any
 
+import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy.engine import URL
 
 from . import faults, urls
 
-__all__ = ["database_fault", "driver_missing", "greenlet_missing", "sqlstate", "text"]
+__all__ = ["database_fault", "dialect_missing", "driver_missing", "greenlet_missing", "sqlstate", "text"]
 
 _PACKAGES = {"asyncpg": "asyncpg", "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
 
@@ -93,6 +94,15 @@ def driver_missing(driver: str, error: BaseException) -> faults.DatabaseFault:
         "driver-missing",
         f"The database driver {driver} does not import: {error}",
         f"pip install '{_PACKAGES.get(driver, driver)}'",
+    )
+
+
+def dialect_missing(driver: str, error: BaseException) -> faults.DatabaseFault:
+    """The fault for a driver that the installed SQLAlchemy is too old for."""
+    return faults.DatabaseFault(
+        "driver-missing",
+        f"SQLAlchemy {sqlalchemy.__version__} knows no driver {driver}: {error}",
+        "pip install 'sqlalchemy>=2', or name another driver in the URL (postgresql+asyncpg, postgresql+psycopg2)",
     )
 
 

@@ -8,12 +8,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import protocol, worker
+    from . import protocol, telling
 
 __all__ = ["echo"]
 
 
-def echo(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def echo(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Answers with what it was asked, and where it ran."""
     tell.step("echo")
     return {

@@ -27,7 +27,7 @@ from . import (
 )
 
 if TYPE_CHECKING:
-    from . import protocol, worker
+    from . import protocol, telling
 
 __all__ = ["file_entry", "generate"]
 
@@ -35,7 +35,7 @@ _LONGEST_ID = 32  # alembic_version.version_num is VARCHAR(32)
 UNREPLAYABLE = "history:unreplayable"
 
 
-def generate(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Makes and proves a baseline; changes nothing but the database that it works on.
 
     Options: `message` (str), `accept_loss` (names or patterns), `carry_over` (bool), and those of
@@ -73,7 +73,7 @@ class _Baseline:
         place: places.Place,
         folder: Path,
         options: dict[str, Any],
-        tell: worker.Tell,
+        tell: telling.Tell,
     ) -> None:
         self._of = of
         self._place = place

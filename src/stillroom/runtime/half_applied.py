@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import faults, matching, situation, walk, worker
+from . import faults, matching, situation, telling, walk
 
 __all__ = ["failure"]
 
 
-def failure(found: situation.Situation, fault: faults.Fault, went: walk.Walk, tell: worker.Tell) -> faults.Fault:
+def failure(found: situation.Situation, fault: faults.Fault, went: walk.Walk, tell: telling.Tell) -> faults.Fault:
     """The fault to raise for an upgrade that failed.
 
     The database is asked where it is. If the revision had committed a part of itself, its catalog is also compared with
@@ -58,7 +58,7 @@ def _titled(lines: Sequence[str]) -> list[str]:
     return ["", "the database, against what its noted revisions make:", *lines, ""] if lines else [""]
 
 
-def _difference(found: situation.Situation, rows: Sequence[str], tell: worker.Tell) -> list[str]:
+def _difference(found: situation.Situation, rows: Sequence[str], tell: telling.Tell) -> list[str]:
     """How the database differs from what its noted revisions make; empty, too, where that can't be told."""
     try:
         return matching.against_history(found.of, found.url, found.table, tell, to=rows).lines

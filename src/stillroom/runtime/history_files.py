@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from . import facts, locations, project, revisions
 
 if TYPE_CHECKING:
-    from . import protocol, worker
+    from . import protocol, telling
 
 __all__ = ["history_files"]
 
 
-def history_files(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def history_files(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Name and content of each revision file, read and not executed."""
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)

@@ -14,7 +14,7 @@ from . import catalog, connection, facts, history, observe, ownership, places, p
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from . import worker
+    from . import telling
 
 __all__ = ["Match", "against_history", "compare"]
 
@@ -49,7 +49,7 @@ def against_history(
     of: project.Project,
     url: str,
     table: project.VersionTable,
-    tell: worker.Tell,
+    tell: telling.Tell,
     *,
     to: Sequence[str] = ("heads",),
     expected: Sequence[str] | None = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import faults, protocol
 
 if TYPE_CHECKING:
-    from . import worker
+    from . import telling
 
 __all__ = ["OPERATIONS", "modules", "run"]
 
@@ -35,7 +35,7 @@ def modules() -> list[str]:
     return sorted({module for module, _ in OPERATIONS.values()})
 
 
-def run(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def run(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Runs the operation that the request names.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import cleaning, connection, environment, facts, guard, owned, ownership, reset, scratch, urls
 
 if TYPE_CHECKING:
-    from . import worker
+    from . import telling
 
 __all__ = ["InPlace", "Place", "on_scratch", "working_place"]
 
@@ -58,7 +58,7 @@ class InPlace:
 
 
 @contextlib.contextmanager
-def on_scratch(service: facts.ServiceFacts, tell: worker.Tell) -> Iterator[scratch.Scratch]:
+def on_scratch(service: facts.ServiceFacts, tell: telling.Tell) -> Iterator[scratch.Scratch]:
     """An empty scratch database that the service's variable points at, and the only one that may be connected to."""
     tell.step("scratch database")
     url = environment.service_url(service)
@@ -74,7 +74,7 @@ def on_scratch(service: facts.ServiceFacts, tell: worker.Tell) -> Iterator[scrat
 
 
 @contextlib.contextmanager
-def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: worker.Tell) -> Iterator[Place]:
+def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: telling.Tell) -> Iterator[Place]:
     """A scratch database; or with the option `reset_in_place` the service's own, emptied before and after.
 
     Options: `reset_in_place`, and those of `cleaning.clean`.
@@ -103,7 +103,7 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: wo
         here.renew()
 
 
-def _scratch_server(service: facts.ServiceFacts, url: str, tell: worker.Tell) -> str:
+def _scratch_server(service: facts.ServiceFacts, url: str, tell: telling.Tell) -> str:
     """The server that makes the scratch database: the service's own, or the one that the operator names."""
     if service.scratch_server_variable is None:
         return url

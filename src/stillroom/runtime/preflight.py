@@ -14,7 +14,7 @@ from . import facts, faults, preflight_project, preflight_versions, project
 from .preflight_findings import Findings
 
 if TYPE_CHECKING:
-    from . import protocol, worker
+    from . import protocol, telling
 
 # The checks import these late, since Alembic or SQLAlchemy may be missing. A parent that forks workers imports this
 # module beforehand, and should have the others then, too.
@@ -33,7 +33,7 @@ __all__ = ["preflight"]
 _WIDTH = 32
 
 
-def preflight(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def preflight(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Looks at a service; changes nothing.
 
     Options: `skip_db_check` (bool): leaves the database out. `skip_models` (str): leaves out what imports code of the
@@ -53,7 +53,7 @@ def preflight(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
 
 
 class _Preflight:
-    def __init__(self, service: facts.ServiceFacts, options: dict[str, Any], tell: worker.Tell) -> None:
+    def __init__(self, service: facts.ServiceFacts, options: dict[str, Any], tell: telling.Tell) -> None:
         self.service = service
         self.found = Findings()
         self.facts: dict[str, Any] = {}

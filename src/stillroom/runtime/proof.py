@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from . import amend, catalog, connection, faults, history, ownership, project, sqltext
 
 if TYPE_CHECKING:
-    from . import worker
+    from . import telling
 
 __all__ = ["Proof", "prove", "take"]
 
@@ -51,7 +51,7 @@ def prove(
     folder: Path,
     head: str,
     prerequisites: amend.Prerequisites,
-    tell: worker.Tell,
+    tell: telling.Tell,
     *,
     start: tuple[str, ...] = (),
     follows: str | None = None,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from . import facts, history, places, project, situation, upgrade, walk
 
 if TYPE_CHECKING:
-    from . import protocol, worker
+    from . import protocol, telling
 
 __all__ = ["record_sql"]
 
 
-def record_sql(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def record_sql(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Records what `upgrade` with the same options would run; changes nothing but a scratch database.
 
     Options: `to` (default `heads`).

@@ -31,7 +31,7 @@ from . import (
 )
 
 if TYPE_CHECKING:
-    from . import protocol, scratch, worker
+    from . import protocol, scratch, telling
 
 __all__ = ["renames", "revision"]
 
@@ -39,7 +39,7 @@ _LONGEST_ID = 32  # alembic_version.version_num is VARCHAR(32)
 _LOSING = ("drop_table", "drop_column")  # operations that take data away; an index or a constraint holds none
 
 
-def revision(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def revision(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Makes and proves one revision that follows the history; changes nothing but a scratch database.
 
     Options: `message` (str); `head`: which head it follows, where there are several (an id or branch label).
@@ -102,7 +102,7 @@ class _Revision:
         place: scratch.Scratch,
         folder: Path,
         follows: str,
-        tell: worker.Tell,
+        tell: telling.Tell,
     ) -> None:
         self._of = of
         self._code = code

@@ -340,29 +340,24 @@ def _drop(conn: Connection, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise faults.RefusedFault("not-a-scratch-database", f"{name} was not made by us", "Drop it by hand if you must")
     _end_sessions(conn, name)
-    version = conn.execute(sqlalchemy.text(_VERSION)).scalar() or 0
-    force = " WITH (FORCE)" if version >= 130000 else ""
+    force = " WITH (FORCE)" if int((conn.dialect.server_version_info or (0,))[0]) >= 13 else ""
     _patiently(lambda: _execute(conn, f'DROP DATABASE IF EXISTS "{name}"{force}'))
-
-
-# The service's database may be read-only by default; this connection is not.
-_VERSION = """
-SELECT current_setting('server_version_num')::int
-FROM pg_catalog.set_config('default_transaction_read_only', 'off', false)
-"""
 
 
 def _end_sessions(conn: Connection, name: str) -> None:
     """Ends what is still connected and waits a moment: the server itself only looks again after 100 ms."""
     for pause in (0.002, 0.004, 0.008, 0.016, 0.032):
-        if not conn.execute(sqlalchemy.text(_END_SESSIONS), {"name": name}).all():
+        _, ended = conn.execute(sqlalchemy.text(_END_SESSIONS), {"name": name}).one()
+        if not ended:
             return
         time.sleep(pause)
 
 
+# The service's database may be read-only by default; this connection is not.
 _END_SESSIONS = """
-SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-WHERE datname = :name AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.pg_has_role(usesysid, 'MEMBER')
+SELECT pg_catalog.set_config('default_transaction_read_only', 'off', false),
+       (SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
+        WHERE datname = :name AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.pg_has_role(usesysid, 'MEMBER'))
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from . import connection, environment, facts, faults, matching, observe, project, sqltext, state, urls, worker
+from . import connection, environment, facts, faults, matching, observe, project, sqltext, state, telling, urls
 
 __all__ = ["Situation", "look"]
 
@@ -87,7 +87,7 @@ class Situation:
                 data={"overlapping": list(standing.overlapping), "revisions": list(standing.applied)},
             )
 
-    def need_version(self, tell: worker.Tell) -> None:
+    def need_version(self, tell: telling.Tell) -> None:
         """Raises if there are tables and no revision; says what to do, after comparing them with the history's outcome.
 
         Raises:
@@ -126,7 +126,7 @@ class Situation:
             data={"tables": tables, "difference": match.lines},
         )
 
-    def compare(self, tell: worker.Tell) -> matching.Match:
+    def compare(self, tell: telling.Tell) -> matching.Match:
         """Compares the database with what the whole history makes."""
         return matching.against_history(self.of, self.url, self.table, tell, expected=self.standing.heads)
 

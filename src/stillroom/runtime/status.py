@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import environment, facts, faults, observe, project, state, urls
 
 if TYPE_CHECKING:
-    from . import protocol, worker
+    from . import protocol, telling
 
 __all__ = ["sentence", "status"]
 
@@ -15,7 +15,7 @@ __all__ = ["sentence", "status"]
 _NOT_THE_DATABASE = frozenset({"driver-missing", "greenlet-missing"})
 
 
-def status(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def status(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Compares a service's revisions with its database; changes nothing, and takes one connection.
 
     Returns:

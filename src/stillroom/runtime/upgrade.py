@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import facts, faults, guard, half_applied, project, revision_target, situation, state, walk
 
 if TYPE_CHECKING:
-    from . import protocol, worker
+    from . import protocol, telling
 
 __all__ = ["NOTHING", "UPGRADED", "WOULD_UPGRADE", "Aim", "aim", "upgrade"]
 
@@ -18,7 +18,7 @@ WOULD_UPGRADE = "would upgrade"
 NOTHING = "nothing to do"
 
 
-def upgrade(request: protocol.Request, tell: worker.Tell) -> dict[str, Any]:
+def upgrade(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Upgrades the service's database.
 
     Options: `to` (default `heads`); `plan` (bool): decides, refuses, and runs nothing; `seen`: the revisions that the plan
@@ -61,7 +61,7 @@ class Aim:
     pending: tuple[str, ...]
 
 
-def aim(found: situation.Situation, to: str, tell: worker.Tell) -> Aim:
+def aim(found: situation.Situation, to: str, tell: telling.Tell) -> Aim:
     """Decides what to run, or refuses.
 
     Raises:
@@ -97,7 +97,7 @@ def _as_planned(found: situation.Situation, seen: Sequence[str] | None) -> None:
         )
 
 
-def _run(found: situation.Situation, target: Aim, tell: worker.Tell) -> situation.Situation:
+def _run(found: situation.Situation, target: Aim, tell: telling.Tell) -> situation.Situation:
     """Runs it, and gives what the database says afterwards, asked on a connection of its own."""
     went = walk.Walk()
     try:

@@ -17,7 +17,7 @@ from . import blame, faults, literals, project
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
-    from . import worker
+    from . import telling
 
 __all__ = ["Ran", "Statement", "Walk", "upgrade"]
 
@@ -93,7 +93,7 @@ class Walk:
 
 
 def upgrade(
-    of: project.Project, to: str, walk: Walk, tell: worker.Tell | None = None, *, folder: Path | None = None
+    of: project.Project, to: str, walk: Walk, tell: telling.Tell | None = None, *, folder: Path | None = None
 ) -> None:
     """Upgrades the database that `env.py` connects to.
 

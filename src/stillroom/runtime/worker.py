@@ -16,28 +16,12 @@ import time
 import traceback
 from typing import Any, BinaryIO
 
-from . import ending, faults, operations, protocol
+from . import ending, faults, operations, protocol, telling
 
-__all__ = ["TERMINATED", "Tell", "run"]
+__all__ = ["TERMINATED", "run"]
 
 TERMINATED = 143
 _GRACE_SECONDS = 15.0
-
-
-class Tell:
-    """How an operation reports while it runs."""
-
-    def __init__(self, answer: protocol.AnswerWriter) -> None:
-        self._answer = answer
-        self._begun = time.monotonic()
-
-    def step(self, name: str) -> None:
-        """A step begins."""
-        self._answer.event("step", step=name, at=round(time.monotonic() - self._begun, 4))
-
-    def warn(self, message: str, mend: str = "") -> None:
-        """Something that a person should know, and that does not stop the operation."""
-        self._answer.event("warning", message=message, mend=mend)
 
 
 def run(requests: BinaryIO, answer_descriptor: int) -> int:
@@ -83,7 +67,7 @@ def _watch(requests: BinaryIO, time_limit: float) -> None:
 
 def _answer(request: protocol.Request, answer: protocol.AnswerWriter) -> int:
     try:
-        value = operations.run(request, Tell(answer))
+        value = operations.run(request, telling.Tell(answer))
     except faults.Fault as fault:
         answer.event("error", error=fault.to_dict())
         return 1

@@ -1,0 +1,25 @@
+"""How an operation reports while it runs."""
+
+from __future__ import annotations
+
+import time
+
+from . import protocol
+
+__all__ = ["Tell"]
+
+
+class Tell:
+    """How an operation reports while it runs."""
+
+    def __init__(self, answer: protocol.AnswerWriter) -> None:
+        self._answer = answer
+        self._begun = time.monotonic()
+
+    def step(self, name: str) -> None:
+        """A step begins."""
+        self._answer.event("step", step=name, at=round(time.monotonic() - self._begun, 4))
+
+    def warn(self, message: str, mend: str = "") -> None:
+        """Something that a person should know, and that does not stop the operation."""
+        self._answer.event("warning", message=message, mend=mend)
