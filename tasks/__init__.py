@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from invoke.collection import Collection
-from stillroom.tasks import applying, checks, database, databases, generation, services
+from stillroom.tasks import applying, backups, checks, cleaning, database, generation, protecting, services
 
 __all__ = ["namespace"]
 
@@ -11,14 +11,14 @@ namespace = Collection()
 for _task in (
     services.services,
     checks.preflight,
-    databases.cleanup,
+    cleaning.cleanup,
     generation.regenerate,
     generation.revision,
     applying.status,
     applying.apply,
     applying.adopt,
-    databases.restore,
-    databases.protect,
+    backups.restore,
+    protecting.protect,
     database.database,
 ):
     namespace.add_task(_task)

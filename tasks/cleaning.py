@@ -1,0 +1,162 @@
+"""`invoke cleanup`: shows what a service owns in its database, asks, and empties it."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from stillroom.tasks.command import Call, command, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stillroom import cleanup as job
+    from stillroom.fleet import Outcome
+    from stillroom.session import Session
+
+__all__ = ["PERMISSION", "cleanup", "looked_at", "show_plan"]
+
+PERMISSION = {
+    "allow-protected": "Name of the protected environment in which destroying is meant.",
+    "expect-database": "Name of the database that is meant; needed with --allow-protected.",
+}
+"""The options that lift a protection, with their help."""
+
+
+@command(
+    "cleanup",
+    options={
+        "yes": "Do not ask.",
+        "dry-run": "Show what would be emptied, and do nothing.",
+        "skip-backup": "Do not dump the rows first.",
+        "lock-timeout": "Seconds to wait for a lock before giving up (default 5).",
+        **PERMISSION,
+    },
+)
+def cleanup(
+    call: Call,
+    yes: bool = False,
+    dry_run: bool = False,
+    skip_backup: bool = False,
+    lock_timeout: str = "",
+    allow_protected: str = "",
+    expect_database: str = "",
+) -> None:
+    """Empty what a service owns in its database, and prove it empty.
+
+    The schema stays, with its owner, grants, default privileges, comments, extensions and publications, and so does
+    what belongs to others. Rows are dumped first (invoke restore --database puts them back).
+
+    Example: invoke cleanup --service auth --yes
+    """
+    from stillroom import cleanup as job
+    from stillroom import protection
+
+    permission = protection.Permission(allow_protected or None, expect_database or None)
+    patience = seconds("--lock-timeout", lock_timeout, 5.0)
+    with call.session() as session:
+        found = looked_at(call, session)
+        plan = job.make_plan(
+            call.environment,
+            found,
+            permission,
+            call.fleet.state,
+            skip_backup=skip_backup,
+            now=datetime.datetime.now(datetime.timezone.utc),
+        )
+        if not call.json or dry_run:
+            show_plan(call, plan, dry_run=dry_run)
+        if dry_run:
+            return
+        if plan.destroys:
+            what = ", ".join(sorted({each.address for each in plan.destroys}))
+            call.confirm(f"Empty {what}?", yes=yes)
+        with call.watching("cleanup") as watcher:
+            outcomes = job.run(session, call.services, plan, permission, patience, watcher)
+    if not call.json:
+        _show_outcomes(call, outcomes)
+    call.finish(outcomes, _described)
+
+
+def looked_at(call: Call, session: Session) -> dict[str, Mapping[str, Any]]:
+    """What each service owns; any that could not be looked at ends the command before anything is touched."""
+    from stillroom import cleanup as job
+
+    with call.watching("look", brief=True) as watcher:
+        outcomes = job.look(session, call.services, watcher)
+    if any(not each.ok for each in outcomes):
+        call.finish(outcomes, lambda seen: {"address": seen["address"]})
+    return {each.service.name: each.value for each in outcomes if each.value is not None}
+
+
+def show_plan(call: Call, plan: job.Plan, *, dry_run: bool) -> None:
+    if call.json:
+        services = [{"name": each.service, **each.to_dict()} for each in plan.entries]
+        call.answer({"command": "cleanup", "environment": call.environment.name, "dry_run": True, "services": services})
+        return
+    from stillroom.people import tables
+
+    for each in plan.entries:
+        if each.empty:
+            print(f"{each.service}: {each.address} is empty")
+            continue
+        found = [tables.counted(len(each.tables), "table")]
+        found += [tables.counted(count, kind) for kind, count in each.others.items()]
+        print(f"{each.service}: {each.address}: {', '.join(found)}")
+        width = max((len(name) for name in each.tables), default=0)
+        shown = list(each.tables.items()) if call.verbose else list(each.tables.items())[:12]
+        for name, rows in shown:
+            print(f"    {name:<{width}}  {rows:>12} {'row' if rows == '1' else 'rows'}")
+        if len(shown) < len(each.tables):
+            print(f"    … {len(each.tables) - len(shown)} more tables with --verbose")
+        for kept in each.kept:
+            print(f"    kept: {kept}")
+        if each.dump is not None:
+            print(f"    rows are dumped to {each.dump}")
+    if dry_run:
+        print("nothing was done")
+
+
+def _show_outcomes(call: Call, outcomes: Sequence[Outcome[dict[str, Any]]]) -> None:
+    from stillroom.people import tables
+
+    rows: list[list[object]] = []
+    for outcome in outcomes:
+        done = outcome.value
+        if done is None:
+            rows.append([outcome.service.name, "", "", "", "[red]✗ failed[/]", f"{outcome.seconds:.1f}"])
+            continue
+        report = done["report"]
+        dump = f"{done['dump']['size']:,} bytes" if done["dump"] else "-"
+        rows.append(
+            [
+                outcome.service.name,
+                report["before"].get("tables", 0),
+                report["after"].get("tables", 0),
+                dump,
+                "[green]✓ empty[/]",
+                f"{outcome.seconds:.1f}",
+            ]
+        )
+    headers = ["service", "tables before", "tables after", "dump", "verified", "seconds"]
+    tables.show(headers, rows, numbers=("tables before", "tables after", "seconds"))
+    failed = sum(not each.ok for each in outcomes)
+    for outcome in outcomes:
+        statements = outcome.value["report"]["unpublished"] if outcome.value is not None else []
+        for statement in statements:
+            call.say(f"{outcome.service.name}: published before; once the tables are back: {statement}")
+    print(f"{len(outcomes) - failed} of {len(outcomes)} services emptied" + (f", {failed} failed" if failed else ""))
+
+
+def _described(done: Mapping[str, Any]) -> dict[str, Any]:
+    report = done["report"]
+    return {
+        "address": done["address"],
+        "database": report["database"],
+        "before": report["before"],
+        "after": report["after"],
+        "dropped": list(report["dropped"]),
+        "kept": list(report["kept"]),
+        "unpublished": list(report["unpublished"]),
+        "dump": done["dump"],
+    }
