@@ -51,7 +51,8 @@ def services(call: Call) -> None:
         for each in found
     ]
     protected = ", protected" if environment.protected else ""
-    title = f"{len(rows)} services, environment {environment.name} (target {environment.target}{protected})"
+    where = f"environment {environment.name} (target {environment.target}{protected})"
+    title = f"{tables.counted(len(rows), 'service')}, {where}"
     tables.show(["service", "folder", "URL variable", "database", "after"], rows, title=title)
 
 

@@ -90,7 +90,11 @@ def refuse(outcomes: Sequence[fleet.Outcome[Report]]) -> None:
     raise errors.PreflightFailed(
         f"preflight found {count} error{'s' if count != 1 else ''} ({names}); nothing was touched",
         "mend what is listed, or go on in spite of it with --ignore-preflight",
-        detail="\n".join(f"  {report.service}: {each.message}" for report in bad for each in report.errors),
+        detail="\n".join(
+            f"  {report.service}: {each.message.removeprefix(f'{report.service}: ')}"
+            for report in bad
+            for each in report.errors
+        ),
     )
 
 
