@@ -294,6 +294,19 @@ def test_it_is_dropped_on_sigterm(service: Database, owner: Role) -> None:
     assert not _exists(service.server, name)
 
 
+def test_it_can_be_made_empty_again(service: Database, owner: Role) -> None:
+    """Under the same name, although somebody is connected, with the same settings."""
+    with scratch.open_scratch(service.url(role=owner), "auth") as place:
+        plain = urls.render(urls.parse(place.url).set(drivername="postgresql"))
+        with contextlib.closing(psycopg.connect(plain, autocommit=True)) as left:
+            left.execute("CREATE SCHEMA app")
+            place.renew()
+        assert connection.run(place.url, _sql("SELECT to_regnamespace('app')::text")) is None
+        assert connection.run(place.url, _sql("SHOW synchronous_commit")) == "off"
+    assert not _exists(service.server, place.name)
+    assert place.warnings == []
+
+
 # Swept
 
 
@@ -461,6 +474,18 @@ def test_what_was_prepared_stays(given: Database, service: Database, owner: Role
     assert given.fetch("SELECT extname FROM pg_extension WHERE extname = 'vector'") == [("vector",)]
     assert given.fetch("SELECT count(*) FROM pg_default_acl") == [(1,)]
     assert given.fetch("SELECT to_regclass('app.t')") == [(None,)]
+
+
+def test_a_given_database_can_be_made_empty_again(given: Database, service: Database, owner: Role) -> None:
+    """As it was when it was borrowed: a schema that was prepared stays, one that a migration made goes."""
+    given.execute(f"CREATE SCHEMA prepared AUTHORIZATION {owner.name}")
+    with scratch.open_scratch(service.url(role=owner), "auth", scratch_url=given.url(role=owner)) as place:
+        for _ in range(2):
+            given.execute("CREATE SCHEMA app; CREATE TABLE app.t (); CREATE TABLE prepared.t ()", role=owner)
+            place.renew()
+            assert given.fetch("SELECT to_regnamespace('app'), to_regclass('prepared.t')") == [(None, None)]
+            assert given.fetch("SELECT to_regnamespace('prepared') IS NOT NULL") == [(True,)]
+    assert place.warnings == []
 
 
 @pytest.mark.parametrize(

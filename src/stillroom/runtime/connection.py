@@ -12,7 +12,6 @@ import concurrent.futures
 import contextvars
 import importlib
 import json
-import urllib.parse
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -23,42 +22,12 @@ import sqlalchemy.exc
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import NullPool
 
-from . import diagnosis, guard, urls
+from . import diagnosis, driver_arguments, guard, urls
 
 __all__ = ["run"]
 
 _T = TypeVar("_T")
 
-# Options that the asyncpg driver takes as arguments of its own, with their types; the rest of a URL's query goes to it
-# as a DSN, which knows what libpq knows (sslmode, sslrootcert, target_session_attrs, options, ...).
-_ASYNCPG_NUMBERS = ("timeout", "command_timeout")
-_ASYNCPG_ARGUMENTS = ("passfile", "krbsrvname", "gsslib", "service", "servicefile", "target_session_attrs")
-_ASYNCPG_IGNORES = (
-    "async_fallback",
-    "channel_binding",
-    "connect_timeout",
-    "gssencmode",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "max_cached_statement_lifetime",
-    "max_cacheable_statement_size",
-    "prepared_statement_cache_size",
-    "sslcompression",
-    "sslsni",
-    "statement_cache_size",
-    "tcp_user_timeout",
-)
-_LIBPQ_IGNORES = (
-    "async_fallback",
-    "command_timeout",
-    "max_cached_statement_lifetime",
-    "max_cacheable_statement_size",
-    "prepared_statement_cache_size",
-    "statement_cache_size",
-    "timeout",
-)
 _JSON_TYPES = (("json", 114, b""), ("jsonb", 3802, b"\x01"))
 
 
@@ -87,7 +56,7 @@ def run(
     """
     parsed = urls.parse(url)
     driver = _import_driver(parsed)
-    arguments = _arguments(parsed, driver, connect_timeout, application_name)
+    arguments = driver_arguments.arguments(parsed, driver, connect_timeout, application_name)
     with guard.lifted():
         if driver != "asyncpg":
             return _carry_out(_sync_engine(driver, arguments), parsed, work, autocommit)
@@ -174,68 +143,6 @@ def _import_driver(url: URL) -> str:
         except ImportError as error:
             raise diagnosis.greenlet_missing(error) from error
     return driver
-
-
-# Arguments of the drivers
-
-
-def _arguments(url: URL, driver: str, connect_timeout: float, application_name: str) -> dict[str, Any]:
-    query = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
-    found = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
-    arguments = {name: value for name, value in found.items() if value not in (None, "")}
-    named = {"database" if driver == "asyncpg" else "dbname": url.database}
-    arguments.update({name: value for name, value in named.items() if value})
-    if "host" in query:
-        pairs = urls.endpoints(url)
-        query.pop("port", None)
-        query["host"] = ",".join(host for host, _ in pairs)
-        arguments["port"] = ",".join(str(port) for _, port in pairs)
-        arguments["host"] = query.pop("host")
-    if driver == "asyncpg":
-        return _asyncpg_arguments(arguments, query, connect_timeout, application_name)
-    return _libpq_arguments(arguments, query, connect_timeout, application_name)
-
-
-def _asyncpg_arguments(
-    arguments: dict[str, Any], query: dict[str, str], connect_timeout: float, application_name: str
-) -> dict[str, Any]:
-    if "," in str(arguments.get("host", "")):
-        arguments["host"] = arguments["host"].split(",")
-        arguments["port"] = [int(each) for each in str(arguments["port"]).split(",")]
-    elif "port" in arguments:
-        arguments["port"] = int(arguments["port"])
-    if "ssl" in query:
-        query.setdefault("sslmode", query.pop("ssl"))
-    arguments["timeout"] = _number(query.pop("connect_timeout", None), connect_timeout)
-    arguments["server_settings"] = {"application_name": application_name}
-    query.pop("application_name", None)
-    for name in _ASYNCPG_NUMBERS:
-        if name in query:
-            arguments[name] = _number(query.pop(name), connect_timeout)
-    arguments.update({name: query.pop(name) for name in _ASYNCPG_ARGUMENTS if name in query})
-    rest = {name: value for name, value in query.items() if name not in _ASYNCPG_IGNORES}
-    if rest:
-        arguments["dsn"] = "postgresql://?" + urllib.parse.urlencode(rest, quote_via=urllib.parse.quote)
-    return arguments
-
-
-def _libpq_arguments(
-    arguments: dict[str, Any], query: dict[str, str], connect_timeout: float, application_name: str
-) -> dict[str, Any]:
-    if "ssl" in query:
-        ssl = query.pop("ssl")
-        query.setdefault("sslmode", "require" if ssl.lower() in ("true", "1", "on") else ssl)
-    query.pop("application_name", None)
-    rest = {name: value for name, value in query.items() if name not in _LIBPQ_IGNORES}
-    arguments["connect_timeout"] = str(max(2, round(connect_timeout)))
-    return {**arguments, **rest, "application_name": application_name}
-
-
-def _number(text: str | None, default: float) -> float:
-    try:
-        return float(text) if text else default
-    except ValueError:
-        return default
 
 
 # Event loops

@@ -11,23 +11,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import getpass
-import json
 import logging
-import os
-import random
 import re
 import secrets
-import socket
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy.engine import Connection
 
-from . import connection, diagnosis, ending, faults, makers, scratch_given, urls
+from . import connection, ending, faults, makers, scratch_create, scratch_given, urls
 
 __all__ = ["PREFIX", "Scratch", "can_create", "open_scratch", "sweep"]
 
@@ -36,16 +30,7 @@ PREFIX = "stillroom_scratch_"
 
 _NAME = re.compile(PREFIX + r"[a-z0-9_]+_(\d{14})_[0-9a-f]{8}")
 _LONGEST_NAME = 63
-_STAMP = "%Y%m%d%H%M%S"
 _LOG = logging.getLogger("stillroom.scratch")
-
-# Settings of the service's database that decide what SQL means there; they must mean the same on the scratch database.
-_SETTINGS = ("search_path", "timezone", "datestyle", "intervalstyle", "default_text_search_config", "xmloption")
-_LISTS = ("search_path", "datestyle")
-# Somebody else is using the template, or changed the same catalog row.
-_PASSING = ("55006", "23505", "XX000", "40001", "40P01")
-_NO_SUCH_LOCALE = ("22023", "42704", "42809", "22021", "0A000")
-_TRIES = 8
 
 
 @dataclasses.dataclass
@@ -78,11 +63,9 @@ class Scratch:
             return
 
         def work(conn: Connection) -> None:
-            facts = _facts(conn)
+            facts = scratch_create.facts(conn)
             _drop(conn, self.name)
-            _create_like(conn, self.name, facts, self.warnings)
-            for line in _furnishing(self.name, facts):
-                _execute(conn, line)
+            scratch_create.create(conn, self.name, facts, self.warnings)
 
         connection.run(self.server_url, work, autocommit=True, application_name="stillroom scratch renew")
 
@@ -171,25 +154,13 @@ WHERE d.datname LIKE :prefix AND pg_catalog.pg_has_role(d.datdba, 'MEMBER')
 ORDER BY d.datname
 """
 
-# to_jsonb, because the columns of pg_database differ: provider from 15, ICU rules from 16, datlocale from 17.
-_TEMPLATE = """
-SELECT pg_catalog.to_jsonb(d)::text,
-       pg_catalog.pg_encoding_to_char(d.encoding)::text,
-       pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS'),
-       coalesce((SELECT pg_catalog.to_json(s.setconfig)::text FROM pg_catalog.pg_db_role_setting s
-                 WHERE s.setdatabase = d.oid AND s.setrole = 0), '[]'),
-       pg_catalog.current_setting('server_version_num')::int,
-       EXISTS (SELECT 1 FROM pg_catalog.pg_tablespace t
-               WHERE t.spcname = 'stillroom_scratch' AND pg_catalog.has_tablespace_privilege(t.oid, 'CREATE')),
-       pg_catalog.current_setting('fsync') = 'off',
-       pg_catalog.set_config('default_transaction_read_only', 'off', false) IS NOT NULL
-FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
-"""
-
 
 def _age(stamp: str, now: str) -> float:
     try:
-        return (datetime.datetime.strptime(now, _STAMP) - datetime.datetime.strptime(stamp, _STAMP)).total_seconds()
+        return (
+            datetime.datetime.strptime(now, scratch_create.STAMP)
+            - datetime.datetime.strptime(stamp, scratch_create.STAMP)
+        ).total_seconds()
     except ValueError:  # fourteen digits that are no time: not our naming
         return -1.0
 
@@ -205,13 +176,11 @@ def _create(service_url: str, service: str, label: str) -> Scratch:
     warnings: list[str] = []
 
     def work(conn: Connection) -> None:
-        facts = _facts(conn)
+        facts = scratch_create.facts(conn)
         for name in _sweep(conn):
             warnings.append(f"The scratch database {name}, which an earlier run had left behind, was dropped")
         made.append(_name(service, label, facts.stamp))
-        _create_like(conn, made[0], facts, warnings)
-        for line in _furnishing(made[0], facts):
-            _execute(conn, line)
+        scratch_create.create(conn, made[0], facts, warnings)
 
     def made_so_far() -> Scratch:
         url = urls.with_database(service_url, made[0])
@@ -224,97 +193,6 @@ def _create(service_url: str, service: str, label: str) -> Scratch:
             _drop_or_warn(service_url, made_so_far())
         raise
     return made_so_far()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Facts:
-    """What `CREATE DATABASE` has to repeat of the service's database (a row of pg_database), and the server's time."""
-
-    row: dict[str, Any]
-    encoding: str
-    stamp: str
-    settings: tuple[str, ...]
-    version: int
-    own_tablespace: bool
-    throw_away: bool
-    writable: bool
-
-
-def _facts(conn: Connection) -> _Facts:
-    row, encoding, stamp, settings, *rest = conn.execute(sqlalchemy.text(_TEMPLATE)).one()
-    return _Facts(json.loads(row), encoding, stamp, tuple(json.loads(settings)), *rest)
-
-
-def _create_like(conn: Connection, name: str, facts: _Facts, warnings: list[str]) -> None:
-    create = f'CREATE DATABASE "{name}" TEMPLATE template0'
-    if facts.own_tablespace:
-        create += " TABLESPACE stillroom_scratch"
-    if facts.throw_away and facts.version >= 150000:
-        # Two checkpoints, which a server without fsync does not feel and any other would; a third of the time.
-        create += " STRATEGY file_copy"
-    try:
-        _patiently(lambda: _execute(conn, f"{create} {_locale(facts)}"))
-    except sqlalchemy.exc.DBAPIError as error:
-        state = diagnosis.sqlstate(error)
-        if state in ("42501", "25006"):  # 25006: a standby
-            raise _no_scratch(conn, error) from error
-        if state not in _NO_SUCH_LOCALE:
-            raise
-        warnings.append(
-            f"The scratch database {name} has the server's default encoding and locale, because it refuses those of "
-            f"the service's database ({_locale(facts)})"
-        )
-        _patiently(lambda: _execute(conn, create))
-
-
-def _locale(facts: _Facts) -> str:
-    row = facts.row
-    options = [("ENCODING", facts.encoding), ("LC_COLLATE", row["datcollate"]), ("LC_CTYPE", row["datctype"])]
-    provider = {"c": "libc", "i": "icu", "b": "builtin"}.get(row.get("datlocprovider", ""))
-    locale = row.get("datlocale") or row.get("daticulocale")
-    if provider:
-        options.append(("LOCALE_PROVIDER", provider))
-    if provider == "builtin":
-        options.append(("BUILTIN_LOCALE", locale))
-    if provider == "icu":
-        options += [("ICU_LOCALE", locale), ("ICU_RULES", row.get("daticurules"))]
-    return " ".join(f"{option} {_literal(value)}" for option, value in options if value)
-
-
-def _furnishing(name: str, facts: _Facts) -> list[str]:
-    """What follows the creation: who made it, speed over durability, the settings that change what SQL means."""
-    moment = datetime.datetime.strptime(facts.stamp, _STAMP).isoformat() + "Z"
-    comment = f"stillroom scratch; made by {_person()} {makers.myself()} at {moment}"
-    lines = [
-        f'COMMENT ON DATABASE "{name}" IS {_literal(comment)}',
-        f'ALTER DATABASE "{name}" SET synchronous_commit = off',
-    ]
-    for setting in facts.settings:
-        key, _, value = setting.partition("=")
-        if key.lower() in _SETTINGS:
-            shown = value if key.lower() in _LISTS else _literal(value)
-            lines.append(f'ALTER DATABASE "{name}" SET {key} = {shown}')
-    return lines
-
-
-def _person() -> str:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container's numeric user without a line in passwd
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
-def _no_scratch(conn: Connection, error: BaseException) -> faults.DatabaseFault:
-    role = conn.execute(sqlalchemy.text("SELECT pg_catalog.quote_ident(current_user)")).scalar()
-    return faults.DatabaseFault(
-        "no-scratch-database",
-        f"Role {role} cannot create databases, so there is none to generate on: {diagnosis.text(error)}",
-        f"One of: ALTER ROLE {role} CREATEDB; or name an empty database in the variable that `scratch_url_variable` "
-        "of the registry says; or `scratch: embedded` in the registry; or --reset-in-place, which empties the "
-        "service's own database",
-        data={"role": role},
-    )
 
 
 def _drop_or_warn(service_url: str, scratch: Scratch) -> None:
@@ -341,7 +219,7 @@ def _drop(conn: Connection, name: str) -> None:
         raise faults.RefusedFault("not-a-scratch-database", f"{name} was not made by us", "Drop it by hand if you must")
     _end_sessions(conn, name)
     force = " WITH (FORCE)" if int((conn.dialect.server_version_info or (0,))[0]) >= 13 else ""
-    _patiently(lambda: _execute(conn, f'DROP DATABASE IF EXISTS "{name}"{force}'))
+    scratch_create.patiently(lambda: scratch_create.execute(conn, f'DROP DATABASE IF EXISTS "{name}"{force}'))
 
 
 def _end_sessions(conn: Connection, name: str) -> None:
@@ -359,24 +237,3 @@ SELECT pg_catalog.set_config('default_transaction_read_only', 'off', false),
        (SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
         WHERE datname = :name AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.pg_has_role(usesysid, 'MEMBER'))
 """
-
-
-def _patiently(step: Callable[[], None]) -> None:
-    """Repeats a step that others get in the way of, with growing, uneven pauses: some three seconds in all."""
-    for attempt in range(_TRIES):
-        try:
-            step()
-        except sqlalchemy.exc.DBAPIError as error:
-            if attempt == _TRIES - 1 or diagnosis.sqlstate(error) not in _PASSING:
-                raise
-            time.sleep(random.uniform(0.5, 1.5) * min(0.02 * 2**attempt, 1.0))  # noqa: S311 - spread, not secrecy
-        else:
-            return
-
-
-def _execute(conn: Connection, statement: str) -> None:
-    conn.exec_driver_sql(statement, execution_options={"no_parameters": True})
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

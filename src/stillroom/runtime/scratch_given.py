@@ -29,7 +29,8 @@ _LOG = logging.getLogger("stillroom.scratch")
 _KEY = 7_310_579_862_114_650_211  # any number that nothing else uses; advisory locks are per database
 _SHOWN = 8
 _ROUNDS = 6
-_in_use: set[urls.Address] = set()
+# What was there when it was borrowed, by the address of each database that this process has borrowed.
+_in_use: dict[urls.Address, list[_Object]] = {}
 
 # What may be in a database that counts as empty: what an administrator prepares and no migration of a service makes.
 _PREPARED = frozenset(
@@ -83,17 +84,18 @@ def borrowed(scratch_url: str, service_url: str, service: str, *, wait_seconds: 
     if address in _in_use:
         raise _busy(address, "this very process")
     warnings: list[str] = []
-    _in_use.add(address)
+    _in_use[address] = []
     try:
         with _alone(scratch_url, service, wait_seconds, warnings):
             before = connection.run(scratch_url, _objects)
             _refuse_unless_empty(address, before)
+            _in_use[address] = before
             try:
                 yield warnings
             finally:
                 _clean_or_warn(scratch_url, before, warnings)
     finally:
-        _in_use.discard(address)
+        _in_use.pop(address, None)
 
 
 def empty(url: str) -> None:
@@ -103,10 +105,8 @@ def empty(url: str) -> None:
         faults.DatabaseFault: `scratch-not-emptied` naming what stays.
     """
 
-    def work(conn: Connection) -> list[str]:
-        return _clean(conn, [each for each in _objects(conn) if each.kind in _PREPARED])
-
-    left = connection.run(url, work, autocommit=True)
+    before = _in_use[urls.address(url)]
+    left = connection.run(url, lambda conn: _clean(conn, before), autocommit=True)
     if left:
         raise faults.DatabaseFault(
             "scratch-not-emptied",
