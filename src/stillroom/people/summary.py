@@ -11,6 +11,8 @@ from stillroom import fleet
 
 __all__ = ["document", "exit_code", "failures", "print_json"]
 
+_TRACEBACK = "Traceback (most recent call last):"
+
 
 def failures(outcomes: Sequence[fleet.Outcome[Any]], *, verbose: bool = False, debug: bool = False) -> None:
     """Prints each failure with its mend, after everything else, to standard error."""
@@ -27,13 +29,12 @@ def _failure(name: str, failure: fleet.Failure, *, verbose: bool, debug: bool) -
     _say(f"\n✗ {named}")
     if failure.mend:
         _say(f"  → {failure.mend}")
-    lines = failure.detail.splitlines()
-    if failure.code not in ("unexpected", "service-code-failed", "models-do-not-import") or debug:
-        shown = lines if verbose or debug else lines[:20]
-        for line in shown:
-            _say(f"    {line}")
-        if len(shown) < len(lines):
-            _say(f"    … {len(lines) - len(shown)} more lines with --verbose")
+    lines = (failure.detail if debug else failure.detail.partition(_TRACEBACK)[0].rstrip()).splitlines()
+    shown = lines if verbose or debug else lines[:20]
+    for line in shown:
+        _say(f"    {line}")
+    if len(shown) < len(lines):
+        _say(f"    … {len(lines) - len(shown)} more lines with --verbose")
     output = str(failure.data.get("output", "")).strip().splitlines()
     if output and (verbose or debug or failure.code in ("answer-lost", "time-limit")):
         _say("    it printed last:")

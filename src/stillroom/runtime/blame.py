@@ -6,7 +6,7 @@ import contextlib
 import traceback
 from collections.abc import Iterator
 
-from . import faults
+from . import diagnosis, faults
 
 __all__ = ["blamed"]
 
@@ -14,12 +14,13 @@ _FOREIGN = ("site-packages", "<carried>", "<frozen", "/lib/python", "<string>")
 
 
 @contextlib.contextmanager
-def blamed(service: str, doing: str) -> Iterator[None]:
+def blamed(service: str, doing: str, url: str | None = None) -> Iterator[None]:
     """Translates what the service's code raises inside the block.
 
     Args:
         service: named in the message.
         doing: what was under way: "importing its models", "running env.py".
+        url: the database that it is done with; with it, a right that is missing is told with the GRANT that gives it.
 
     Raises:
         faults.Fault: for everything but `faults.Fault` itself and the end of the process.
@@ -31,15 +32,17 @@ def blamed(service: str, doing: str) -> Iterator[None]:
     except SystemExit as error:
         raise _exited(service, doing, error) from error
     except Exception as error:
-        raise _fault(service, doing, error) from error
+        raise _fault(service, doing, error, url) from error
 
 
-def _fault(service: str, doing: str, error: Exception) -> faults.Fault:
+def _fault(service: str, doing: str, error: Exception, url: str | None) -> faults.Fault:
     for cause in _chain(error):
         if isinstance(cause, faults.Fault):
             return cause
         for judge in (_import_error, _missing_variable, _settings_error, _database_error, _alembic_error):
             found = judge(service, doing, cause)
+            if isinstance(found, faults.DatabaseFault) and url is not None:
+                _diagnose(found, cause, url)
             if found is not None:
                 found.detail = found.detail or _trace(error)
                 return found
@@ -122,6 +125,13 @@ def _database_error(service: str, doing: str, error: BaseException) -> faults.Fa
         "mend the revision (or the model it comes from) that holds this statement",
         data={"statement": _shorten(statement or ""), "sqlstate": _sqlstate(original)},
     )
+
+
+def _diagnose(found: faults.DatabaseFault, error: BaseException, url: str) -> None:
+    """Where the server's reason has a name and a mend of its own, the fault gets them."""
+    known = diagnosis.database_fault(error, url)
+    if known is not None and known.code != found.code:
+        found.code, found.mend = known.code, known.mend
 
 
 def _sqlstate(error: BaseException) -> str:

@@ -49,7 +49,7 @@ def upgrade(
     """
     from alembic import command
 
-    with blame.blamed(of.service.name, f"upgrade to {to}"):
+    with blame.blamed(of.service.name, f"upgrade to {to}", url):
         command.upgrade(of.config(folder), to)
     return _check(of, url, table, expected, f"upgrade to {to}")
 
@@ -70,7 +70,7 @@ def downgrade(
     """
     from alembic import command
 
-    with blame.blamed(of.service.name, f"downgrade to {to}"):
+    with blame.blamed(of.service.name, f"downgrade to {to}", url):
         command.downgrade(of.config(folder), to)
     _check(of, url, table, expected, f"downgrade to {to}")
 

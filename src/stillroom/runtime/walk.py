@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,7 +133,7 @@ def upgrade(
             with EnvironmentContext(config, script, fn=steps, destination_rev=to):
                 script.run_env()
         except (Exception, SystemExit):
-            with blame.blamed(of.service.name, _doing(walk, to)):
+            with blame.blamed(of.service.name, _doing(walk, to), os.environ.get(of.service.url_variable)):
                 raise
     if not called:
         raise faults.ProjectFault(
