@@ -14,7 +14,7 @@ import importlib
 import json
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy
 import sqlalchemy.event
@@ -24,9 +24,24 @@ from sqlalchemy.pool import NullPool
 
 from . import diagnosis, driver_arguments, guard, urls
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["Keeper", "diagnosed", "engine", "in_transaction", "keepers", "run", "run_task"]
 
 _T = TypeVar("_T")
+
+
+class Keeper(Protocol):
+    """Who keeps a connection open (see `kept`)."""
+
+    def run(self, work: Callable[[Connection], _T]) -> _T:
+        """What `work` returns, in a transaction of its own."""
+        ...
+
+
+keepers: dict[str, Keeper] = {}
+"""URL -> who has a connection to it that stays open."""
 
 _JSON_TYPES = (("json", 114, b""), ("jsonb", 3802, b"\x01"))
 
@@ -54,13 +69,35 @@ def run(
         faults.ProjectFault: `url-invalid`.
         Exception: whatever else `work` raises, as it is.
     """
+    if not autocommit and url in keepers and not _loop_runs_here():
+        return keepers[url].run(work)
+    with guard.lifted():
+        made = engine(url, connect_timeout=connect_timeout, application_name=application_name)
+        if isinstance(made, Engine):
+            return _carry_out(made, urls.parse(url), work, autocommit)
+        return _outside_loops(lambda: _with_asyncpg(made, urls.parse(url), work, autocommit))
+
+
+def engine(url: str, *, connect_timeout: float = 10.0, application_name: str = "stillroom") -> Engine | AsyncEngine:
+    """A fresh engine without a pool, with asyncpg an asynchronous one; it spares the server SQLAlchemy's questions.
+
+    Raises:
+        faults.DatabaseFault: `driver-missing`, `greenlet-missing`, `dialect-missing`.
+        faults.ProjectFault: `url-invalid`.
+    """
     parsed = urls.parse(url)
     driver = _import_driver(parsed)
     arguments = driver_arguments.arguments(parsed, driver, connect_timeout, application_name)
-    with guard.lifted():
-        if driver != "asyncpg":
-            return _carry_out(_sync_engine(driver, arguments), parsed, work, autocommit)
-        return _outside_loops(lambda: _with_asyncpg(parsed, arguments, work, autocommit))
+    if driver == "asyncpg":
+        import sqlalchemy.ext.asyncio as sqlalchemy_asyncio
+
+        asynchronous = sqlalchemy_asyncio.create_async_engine("postgresql+asyncpg://", **_engine_options(arguments))
+        _spare_round_trips(asynchronous.sync_engine)
+        return asynchronous
+    made = _sync_engine(driver, arguments)
+    _spare_round_trips(made)
+    sqlalchemy.event.listen(made, "invalidate", _cancel_when_interrupted)
+    return made
 
 
 def _sync_engine(driver: str, arguments: dict[str, Any]) -> Engine:
@@ -71,19 +108,17 @@ def _sync_engine(driver: str, arguments: dict[str, Any]) -> Engine:
         raise diagnosis.dialect_missing(driver, error) from error
 
 
-def _carry_out(engine: Engine, url: URL, work: Callable[[Connection], _T], autocommit: bool) -> _T:
-    _spare_round_trips(engine)
-    sqlalchemy.event.listen(engine, "invalidate", _cancel_when_interrupted)
+def _carry_out(made: Engine, url: URL, work: Callable[[Connection], _T], autocommit: bool) -> _T:
     connection = None
     try:
-        with _diagnosed(url, connecting=True):
-            connection = engine.connect()
-        with _diagnosed(url, connecting=False):
-            return _in_transaction(connection, work, autocommit)
+        with diagnosed(url, connecting=True):
+            connection = made.connect()
+        with diagnosed(url, connecting=False):
+            return in_transaction(connection, work, autocommit)
     finally:
         if connection is not None:
             connection.close()
-        engine.dispose()
+        made.dispose()
 
 
 def _cancel_when_interrupted(dbapi_connection: Any, _record: Any, error: BaseException | None) -> None:
@@ -92,23 +127,20 @@ def _cancel_when_interrupted(dbapi_connection: Any, _record: Any, error: BaseExc
         dbapi_connection.cancel()
 
 
-async def _with_asyncpg(url: URL, arguments: dict[str, Any], work: Callable[[Connection], _T], autocommit: bool) -> _T:
-    import sqlalchemy.ext.asyncio as sqlalchemy_asyncio
-
-    engine = sqlalchemy_asyncio.create_async_engine("postgresql+asyncpg://", **_engine_options(arguments))
-    _spare_round_trips(engine.sync_engine)
-    connection = engine.connect()
+async def _with_asyncpg(made: AsyncEngine, url: URL, work: Callable[[Connection], _T], autocommit: bool) -> _T:
+    connection = made.connect()
     try:
-        with _diagnosed(url, connecting=True):
+        with diagnosed(url, connecting=True):
             await connection.start()
-        with _diagnosed(url, connecting=False):
-            return await connection.run_sync(_in_transaction, work, autocommit)
+        with diagnosed(url, connecting=False):
+            return await connection.run_sync(in_transaction, work, autocommit)
     finally:
         if connection.sync_connection is not None:
             await connection.close()
 
 
-def _in_transaction(connection: Connection, work: Callable[[Connection], _T], autocommit: bool) -> _T:
+def in_transaction(connection: Connection, work: Callable[[Connection], _T], autocommit: bool = False) -> _T:
+    """What `work` returns; then commits, unless each statement is to be a transaction of its own."""
     if autocommit:
         return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
     result = work(connection)
@@ -117,7 +149,8 @@ def _in_transaction(connection: Connection, work: Callable[[Connection], _T], au
 
 
 @contextmanager
-def _diagnosed(url: URL, *, connecting: bool) -> Iterator[None]:
+def diagnosed(url: URL, *, connecting: bool) -> Iterator[None]:
+    """Errors of the driver and the server come out as `faults.DatabaseFault`; others as they are."""
     try:
         yield
     except Exception as error:
@@ -169,19 +202,24 @@ def _in_own_loop(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Like `asyncio.run`, which leaves the thread without a current loop, so that env.py's `get_event_loop` fails."""
     loop = asyncio.new_event_loop()
     try:
-        task = loop.create_task(coroutine)
-        try:
-            return loop.run_until_complete(task)
-        except BaseException:
-            # An interrupt stops the loop, not the task; it must get to its `finally` for the connection to be closed.
-            if not task.done():
-                task.cancel()
-                loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
-            raise
+        return run_task(loop, coroutine)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+
+
+def run_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """The result of a coroutine. An interrupt cancels it, and lets it clean up, before it comes out."""
+    task = loop.create_task(coroutine)
+    try:
+        return loop.run_until_complete(task)
+    except BaseException:
+        # An interrupt stops the loop, not the task; it must get to its `finally` for the connection to be closed.
+        if not task.done():
+            task.cancel()
+            loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+        raise
 
 
 # What SQLAlchemy asks a server at its first connection, known without asking

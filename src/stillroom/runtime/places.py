@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import cleaning, connection, environment, facts, guard, owned, ownership, reset, scratch, urls
+from . import cleaning, connection, environment, facts, guard, kept, owned, ownership, reset, scratch, urls
 
 if TYPE_CHECKING:
     from . import telling
@@ -67,6 +67,7 @@ def on_scratch(service: facts.ServiceFacts, tell: telling.Tell) -> Iterator[scra
         scratch.open_scratch(server, service.name, scratch_url=environment.scratch_url(service)) as place,
         environment.pointed_at(service, place.url),
         guard.only(place.url, variable=service.url_variable),
+        kept.keep(place.url),
     ):
         yield place
     for warning in place.warnings:

@@ -21,7 +21,7 @@ import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy.engine import Connection
 
-from . import connection, ending, faults, makers, scratch_create, scratch_given, urls
+from . import connection, ending, faults, kept, makers, scratch_create, scratch_given, urls
 
 __all__ = ["PREFIX", "Scratch", "can_create", "open_scratch", "sweep"]
 
@@ -58,6 +58,7 @@ class Scratch:
         Raises:
             faults.DatabaseFault: it could not be emptied, or not be made again.
         """
+        kept.let_go(self.url)
         if not self.created:
             scratch_given.empty(self.url)
             return
