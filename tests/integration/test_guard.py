@@ -25,7 +25,7 @@ from psycopg2 import connect as early_psycopg2_connect
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from stillroom.runtime import connection, faults, guard, guard_drivers
+from stillroom.runtime import connection, faults, guard, guard_drivers, servers
 from tests.support.postgres import Database, Server
 
 SYNC = ("postgresql+psycopg", "postgresql+psycopg2")
@@ -300,6 +300,26 @@ def test_the_names_of_this_machine_are_one(host: str, right: Database) -> None:
         psycopg.connect(**(_arguments(right) | {"host": host})).close()
         psycopg2.connect(**(_arguments(right) | {"host": host})).close()
         asyncio.run(_asyncpg_closed(asyncpg.connect(**(_asyncpg_arguments(right) | {"host": host}))))
+
+
+def test_a_name_with_changing_addresses_is_not_refused(right: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the guard finds for a name of a managed cluster need not be what the driver finds a moment later."""
+    real = socket.getaddrinfo
+
+    def changing(host: Any, *arguments: Any, **options: Any) -> Any:
+        return real("127.0.0.1" if host in ("db.test", b"db.test") else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", changing)
+    monkeypatch.setattr(servers, "_resolved", lambda host: frozenset({"127.0.0.77" if host == "db.test" else host}))
+    monkeypatch.setattr(servers, "_learned", {})
+    url = right.asyncpg.replace("127.0.0.1", "db.test")
+    with guard.only(url):
+        asyncio.run(_asyncpg_closed(asyncpg.connect(**(_asyncpg_arguments(right) | {"host": "db.test"}))))
+        psycopg.connect(**(_arguments(right) | {"host": "db.test"})).close()
+        asyncio.run(_psycopg_async(_dsn(right).replace("127.0.0.1", "db.test")))
+    arguments = _arguments(right) | {"host": "db.test", "hostaddr": "127.0.0.2"}
+    with pytest.raises(guard.Violation), guard.only(url):
+        psycopg.connect(**arguments)
 
 
 def test_a_service_file_leads_nowhere_else(right: Database, wrong: Database, tmp_path: Path) -> None:

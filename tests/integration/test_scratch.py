@@ -96,7 +96,7 @@ def test_a_long_name_stays_within_the_limit(service: Database, owner: Role) -> N
 
 LOCALES = """
 SELECT pg_encoding_to_char(encoding), datcollate, datctype, to_jsonb(d) ->> 'datlocprovider',
-       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), to_jsonb(d) ->> 'daticurules'
 FROM pg_database d WHERE datname = %s
 """
 
@@ -126,6 +126,38 @@ def test_encoding_and_locale_are_the_services(
             assert place.warnings == []
     finally:
         server.drop_database(name)
+
+
+@pytest.mark.parametrize(
+    ("major", "options"),
+    [
+        (14, "ENCODING 'UTF8' LOCALE 'C'"),
+        (16, "ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en' ICU_RULES '&a < g' LOCALE 'C'"),
+        (17, "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"),
+    ],
+)
+def test_other_versions_work_too(
+    major: int, options: str, postgres_version: Callable[[int], Server], new_role: NewRole
+) -> None:
+    """Made with their ways to say a locale, and given ones are emptied."""
+    server = postgres_version(major)
+    role = new_role(server, "CREATEDB")
+    names = [f"locale_of_{role.name}", f"given_of_{role.name}"]
+    for name in names:
+        server.execute(f"CREATE DATABASE {name} OWNER {role.name} TEMPLATE template0 {options}")
+        server.execute(f"GRANT CREATE ON SCHEMA public TO {role.name}", database=name)
+    service_url, given_url = (server.url(name, role=role) for name in names)
+    try:
+        with scratch.open_scratch(service_url, "auth") as place:
+            assert server.fetch(LOCALES, [place.name]) == server.fetch(LOCALES, [names[0]])
+        assert not _exists(server, place.name)
+        with scratch.open_scratch(service_url, "auth", scratch_url=given_url) as other:
+            server.execute(EVERYTHING, database=names[1], role=role)
+        assert connection.run(given_url, scratch_given._objects) == []
+        assert (place.warnings, other.warnings) == ([], [])
+    finally:
+        for name in names:
+            server.drop_database(name)
 
 
 def test_settings_that_decide_what_sql_means_are_the_services(service: Database, owner: Role) -> None:

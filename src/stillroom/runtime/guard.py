@@ -202,7 +202,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event != "socket.connect" or not _watches:
         return
     watch, address = _watching(), arguments[1]
-    if watch is None:
+    if watch is None or guard_drivers.checked.get():
         return
     if isinstance(address, (str, bytes)):
         path = os.fsdecode(address)
@@ -211,7 +211,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
             _refuse(f"{path} (a socket)", "a socket")
     elif isinstance(address, tuple) and len(address) >= 2 and address[1] in watch.ports:
         host, port = str(address[0]), int(address[1])
-        if not _allowed(watch, destination.normalised_host(host), port):
+        if not _allowed(watch, host, port):
             _refuse(f"{host}:{port}", "a socket")
 
 

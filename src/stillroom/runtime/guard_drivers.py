@@ -7,6 +7,7 @@ import. A driver whose insides are not as expected is an error: a guard that doe
 
 from __future__ import annotations
 
+import contextvars
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -20,14 +21,16 @@ import sqlalchemy.engine
 import sqlalchemy.event
 import sqlalchemy.pool
 
-from . import destination, faults, urls
+from . import faults, guard_libpq, urls
 
-__all__ = ["install", "remove"]
+__all__ = ["checked", "install", "remove"]
 
-Check = Callable[[Sequence[tuple[str, int]], "str | None", str], None]
-"""(endpoints, database or None, through): raises when it may not be."""
+Check = guard_libpq.Check
 Refuse = Callable[[str, str], None]
 """(what was attempted, through): raises."""
+
+checked: contextvars.ContextVar[bool] = contextvars.ContextVar("stillroom_guard_checked", default=False)
+"""A driver that has been checked is connecting: what its host name resolves to is its own affair."""
 
 _replaced: list[tuple[Any, str, Any]] = []
 _listeners: list[tuple[Any, str, Callable[..., Any]]] = []
@@ -124,7 +127,11 @@ def _take_asyncpg(module: Any, check: Check) -> None:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         async def connect_addr(*, addr: Any, params: Any, **rest: Any) -> Any:
             check([_asyncpg_endpoint(addr)], params.database, "asyncpg")
-            return await original(addr=addr, params=params, **rest)
+            token = checked.set(True)
+            try:
+                return await original(addr=addr, params=params, **rest)
+            finally:
+                checked.reset(token)
 
         return connect_addr
 
@@ -140,96 +147,6 @@ def _asyncpg_endpoint(addr: Any) -> tuple[str, int]:
 
 def _asyncpg_destination(connection: Any) -> tuple[tuple[str, int], str]:
     return _asyncpg_endpoint(connection._addr), connection._params.database
-
-
-# psycopg 3, synchronous and asynchronous
-
-
-def _take_psycopg(module: Any, check: Check) -> None:
-    def before(original: Any) -> Any:
-        def connect_gen(cls: Any, conninfo: str = "", *arguments: Any, **options: Any) -> Any:
-            _check_conninfo(module.conninfo.conninfo_to_dict(conninfo), check, "psycopg")
-            return original.__func__(cls, conninfo, *arguments, **options)
-
-        return classmethod(connect_gen)
-
-    def after(original: Any) -> Any:
-        def init(self: Any, pgconn: Any, *arguments: Any, **options: Any) -> None:
-            _check_real(pgconn, check)
-            original(self, pgconn, *arguments, **options)
-
-        return init
-
-    def before_names(original: Callable[..., Any]) -> Callable[..., Any]:
-        def conninfo_attempts(parameters: Any, *arguments: Any, **options: Any) -> Any:
-            _check_conninfo(parameters, check, "psycopg")
-            return original(parameters, *arguments, **options)
-
-        return conninfo_attempts
-
-    # Where this psycopg resolves host names itself: a name that cannot be resolved is refused by name, too.
-    for place, name in (("connection", "conninfo_attempts"), ("connection_async", "conninfo_attempts_async")):
-        submodule = getattr(module, place, None)
-        if hasattr(submodule, name):
-            _replace(submodule, name, before_names)
-    _replace(module.BaseConnection, "_connect_gen", before)
-    _replace(module.BaseConnection, "__init__", after)
-
-
-def _check_real(pgconn: Any, check: Check) -> None:
-    """Asks libpq where it really went, whatever service files and variables said; closes it if it is wrong."""
-    try:
-        endpoint, database = _pgconn_destination(pgconn)
-        check([endpoint], database, "psycopg")
-    except faults.RefusedFault:
-        pgconn.finish()
-        raise
-
-
-def _pgconn_destination(pgconn: Any) -> tuple[tuple[str, int], str]:
-    host = (getattr(pgconn, "hostaddr", b"") or pgconn.host or b"localhost").decode()
-    return (host, int(pgconn.port or b"5432")), pgconn.db.decode()
-
-
-# psycopg2
-
-
-def _take_psycopg2(module: Any, check: Check) -> None:
-    def make(original: Callable[..., Any]) -> Callable[..., Any]:
-        def connect(dsn: str, *arguments: Any, **options: Any) -> Any:
-            _check_conninfo(module.extensions.parse_dsn(dsn), check, "psycopg2")
-            connection = original(dsn, *arguments, **options)
-            try:
-                endpoint, database = _psycopg2_destination(connection)
-                check([endpoint], database, "psycopg2")
-            except faults.RefusedFault:
-                connection.close()
-                raise
-            return connection
-
-        return connect
-
-    _replace(module, "_connect", make)
-
-
-def _psycopg2_destination(connection: Any) -> tuple[tuple[str, int], str]:
-    info = connection.info
-    host = info.dsn_parameters.get("hostaddr") or info.host or "localhost"
-    return (host, int(info.port or 5432)), info.dbname
-
-
-def _check_conninfo(parameters: Mapping[str, Any], check: Check, through: str) -> None:
-    """Refuses before anything is sent, as far as the text says where it leads; the rest is checked when connected."""
-    settings = destination.service_settings(
-        str(parameters.get("service") or ""), str(parameters.get("servicefile") or "")
-    )
-    if parameters.get("service") and not settings:
-        return  # of a file in a place that only libpq knows
-    merged = {**settings, **{name: str(value) for name, value in parameters.items() if value is not None}}
-    ports = (merged.get("port") or "").split(",")
-    hosts = (merged.get("hostaddr") or merged.get("host") or destination.default_host(int(ports[0] or 5432))).split(",")
-    pairs = [(host, ports[index] if len(ports) > 1 else ports[0]) for index, host in enumerate(hosts)]
-    check([(host, int(port or 5432)) for host, port in pairs], merged.get("dbname") or merged.get("user"), through)
 
 
 # Drivers that are imported while the guard is up
@@ -283,12 +200,12 @@ class _CallingBack(importlib.abc.Loader):
 
 _DRIVERS: dict[str, Callable[[Any, Check], None]] = {
     "asyncpg": _take_asyncpg,
-    "psycopg": _take_psycopg,
-    "psycopg2": _take_psycopg2,
+    "psycopg": lambda module, check: guard_libpq.take_psycopg(module, check, _replace),
+    "psycopg2": lambda module, check: guard_libpq.take_psycopg2(module, check, _replace),
 }
 
 _REAL: dict[str, Callable[[Any], tuple[tuple[str, int], str]]] = {
     "asyncpg": _asyncpg_destination,
-    "psycopg": lambda connection: _pgconn_destination(connection.pgconn),
-    "psycopg2": _psycopg2_destination,
+    "psycopg": lambda connection: guard_libpq.pgconn_destination(connection.pgconn),
+    "psycopg2": guard_libpq.psycopg2_destination,
 }

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from . import destination
 
-__all__ = ["same"]
+__all__ = ["learn", "same"]
 
 _LISTENING = "0A"
 _REACHED_BY_LOOPBACK = frozenset({"00000000", "0100007F", "0" * 32, "00000000000000000000000001000000"})
+
+_learned: dict[str, set[str]] = {}
 
 
 def same(host: str, port: int, expected_host: str, expected_port: int) -> bool:
@@ -29,6 +31,8 @@ def same(host: str, port: int, expected_host: str, expected_port: int) -> bool:
         expected_host: likewise; any of its addresses will do.
         expected_port: of that host.
     """
+    # Before normalising: 127.0.0.1 is one address, localhost may have two.
+    plain, expected_plain = host.strip("[]"), expected_host.strip("[]")
     host, expected_host = destination.normalised_host(host), destination.normalised_host(expected_host)
     if (host, port) == (expected_host, expected_port):
         return True
@@ -38,12 +42,23 @@ def same(host: str, port: int, expected_host: str, expected_port: int) -> bool:
         return expected_host == "localhost" and _owner_listens(host, port, expected_port)
     if expected_host.startswith("/"):
         return host == "localhost" and _owner_listens(expected_host, expected_port, port)
-    addresses = _addresses(host)
-    return port == expected_port and bool(addresses) and addresses <= _addresses(expected_host)
+    if port != expected_port:
+        return False
+    found = _addresses(plain)
+    return bool(found) and found <= _addresses(expected_plain)
+
+
+def learn(host: str, address: str) -> None:
+    """Remembers that a driver found this address for a host: names that change with each question are not refused."""
+    _learned.setdefault(destination.normalised_host(host), set()).add(address)
+
+
+def _addresses(host: str) -> frozenset[str]:
+    return _resolved(host) | _learned.get(destination.normalised_host(host), set())
 
 
 @functools.lru_cache(maxsize=64)
-def _addresses(host: str) -> frozenset[str]:
+def _resolved(host: str) -> frozenset[str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
