@@ -19,7 +19,7 @@ __all__ = ["restore"]
 @command(
     "restore",
     options={
-        "backup": "Which backup: its time stamp, as --list shows it (default: the newest).",
+        "backup": "Which backup: its time stamp, as --list shows it (default: the newest that differs from what is there).",
         "list": "List the backups, and do nothing.",
         "database": "A dump of the database instead of the migrations folder.",
         "yes": "Do not ask.",

@@ -92,7 +92,7 @@ def looked_at(call: Call, session: Session) -> dict[str, Mapping[str, Any]]:
 def show_plan(call: Call, plan: job.Plan, *, dry_run: bool) -> None:
     """Prints what will be emptied: host, database, tables and rows."""
     if call.json:
-        services = [{"name": each.service, **each.to_dict()} for each in plan.entries]
+        services = [each.to_dict() for each in plan.entries]
         call.answer({"command": "cleanup", "environment": call.environment.name, "dry_run": True, "services": services})
         return
     from stillroom.people import tables

@@ -12,7 +12,7 @@ __all__ = ["protect"]
     "protect",
     options={
         "yes": "Do not ask.",
-        "erase": "Take the mark off again; needs --allow-protected and --expect-database.",
+        "erase": "Take the mark off again; where there is one, --allow-protected and --expect-database have to be given.",
         **PERMISSION,
     },
 )
@@ -35,7 +35,8 @@ def protect(
             permission = protection.Permission(allow_protected or None, expect_database or None)
             for service, seen in looked_at(call, session).items():
                 marker = seen.get("marker")
-                protection.check(service, environment.name, True, marker, str(seen["database"]), permission)
+                name = str(seen["database"])
+                protection.check(service, environment.name, environment.protected, marker, name, permission)
         names = ", ".join(each.name for each in call.services)
         what = "Take the mark off" if erase else f"Mark as {environment.name}"
         call.confirm(f"{what}: the databases of {names}?", yes=yes)

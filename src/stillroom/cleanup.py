@@ -44,7 +44,8 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
-        return {**dataclasses.asdict(self), "dump": str(self.dump) if self.dump else None}
+        found = dataclasses.asdict(self)
+        return {"name": found.pop("service"), **found, "dump": str(self.dump) if self.dump else None}
 
 
 @dataclasses.dataclass(frozen=True)

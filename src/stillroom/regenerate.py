@@ -219,7 +219,7 @@ def apply(
         if done is None:
             raise errors.StillroomError(f"{service.name} was not generated")
         answer = opened.call(service, "upgrade", {}, follower)
-        return dataclasses.replace(done, applied="already there" if answer["unchanged"] else "✓")
+        return dataclasses.replace(done, applied="already there" if answer["unchanged"] else "upgraded")
 
     applied = fleet.run([each.service for each in generated], one, watcher, jobs=opened.jobs, ordered=True)
     return [_joined(before[each.service.name], each) for each in applied]
