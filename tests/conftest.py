@@ -16,6 +16,29 @@ from tests.support import npm_postgres
 from tests.support import postgres as support
 
 
+_EXCUSE = "no machine"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """In CI a skipped test counts as a failure, unless its reason says why no machine could run it."""
+    yield
+    skipped = terminalreporter.stats.get("skipped", [])
+    silent = [each for each in skipped if _EXCUSE not in str(each.longrepr)]
+    if os.environ.get("CI") and silent:
+        terminalreporter.write_line(f"{len(silent)} tests were skipped without saying why {_EXCUSE} could run them:", red=True)
+        for each in silent:
+            terminalreporter.write_line(f"  {each.nodeid}: {each.longrepr}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """See `pytest_terminal_summary`: here the exit code is decided."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    if os.environ.get("CI") and session.exitstatus == 0 and any(_EXCUSE not in str(each.longrepr) for each in skipped):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 class NewDatabase(Protocol):
     """Makes a database that is dropped after the test."""
 
