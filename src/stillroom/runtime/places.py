@@ -84,7 +84,9 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
         with on_scratch(service, tell) as place:
             yield place
         return
-    url = environment.service_url(service)
+    given = environment.service_url(service)
+    # What the URL leaves to PG* variables is written out: the guard takes those variables away.
+    url = urls.with_database(given, urls.address(given).database)
     claimed = owned.claim(service, url)
     tell.step("survey")
     found, own = connection.run(url, lambda conn: cleaning.surveyed(conn, claimed, url))
@@ -98,7 +100,7 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
     here.strangers = frozenset(f"table:{each.name}" for each in kept if each.is_relation)
     here.renew()
     try:
-        with guard.only(url, variable=service.url_variable):
+        with environment.pointed_at(service, url), guard.only(url, variable=service.url_variable):
             yield here
     finally:
         here.renew()
