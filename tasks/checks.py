@@ -39,8 +39,17 @@ def preflight(call: Call, skip_db_check: bool = False) -> None:
         )
 
 
-def before(call: Call, session: Session, *, skip_db_check: bool, ignore: bool) -> Mapping[str, Mapping[str, Any]]:
+def before(
+    call: Call, session: Session, *, skip_db_check: bool, ignore: bool, reset_in_place: bool = False
+) -> Mapping[str, Mapping[str, Any]]:
     """Runs preflight ahead of another command.
+
+    Args:
+        call: says which services.
+        session: opened.
+        skip_db_check: leave the database out.
+        ignore: go on in spite of errors.
+        reset_in_place: no scratch database is going to be needed.
 
     Returns:
         service -> preflight's facts.
@@ -51,8 +60,9 @@ def before(call: Call, session: Session, *, skip_db_check: bool, ignore: bool) -
     from stillroom import preflight as job
     from stillroom.people import findings
 
+    options = job.Options(skip_db_check=skip_db_check, reset_in_place=reset_in_place)
     with call.watching("preflight", brief=True) as watcher:
-        outcomes = job.run(session, call.services, job.Options(skip_db_check=skip_db_check), watcher)
+        outcomes = job.run(session, call.services, options, watcher)
     for each in outcomes:
         if each.value is not None:
             for level, line in findings.lines(each.value, verbose=False):
@@ -61,7 +71,8 @@ def before(call: Call, session: Session, *, skip_db_check: bool, ignore: bool) -
     if not ignore:
         try:
             job.refuse(outcomes)
-        except errors.PreflightFailed:
+        except errors.PreflightFailed as failed:
+            failed.detail = ""  # it was just shown, with what to do about each
             if call.json or not sys.stdin.isatty():
                 raise
             call.confirm("Preflight found errors. Go on in spite of them?", yes=False, flag="--ignore-preflight")

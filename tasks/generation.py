@@ -78,7 +78,9 @@ def regenerate(
         permission=protection.Permission(allow_protected or None, expect_database or None),
     )
     with call.session() as session:
-        facts = checks.before(call, session, skip_db_check=skip_db_check, ignore=ignore_preflight)
+        facts = checks.before(
+            call, session, skip_db_check=skip_db_check, ignore=ignore_preflight, reset_in_place=reset_in_place
+        )
         plan = job.make_plan(call.environment, call.services, facts, options)
         if dry_run:
             _show_plan(call, plan)

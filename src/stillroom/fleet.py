@@ -125,6 +125,7 @@ def run(
     jobs: int,
     fail_fast: bool = False,
     ordered: bool = False,
+    earlier: Sequence[Outcome[Any]] = (),
 ) -> list[Outcome[T]]:
     """Does `work` for each service, `jobs` at a time.
 
@@ -136,6 +137,7 @@ def run(
         jobs: at least 1.
         fail_fast: after the first failure nothing new is begun; what runs is let finish.
         ordered: a service begins only when those that it comes `after` are done well.
+        earlier: what became of other services before; they count for the order, and are not told of again.
 
     Returns:
         One outcome a service.
@@ -143,7 +145,7 @@ def run(
     Raises:
         errors.Interrupted: on an interrupt in this thread, once those that run have ended; naming what was done.
     """
-    return _Run(services, work, watcher, jobs, fail_fast, ordered).all()
+    return _Run(services, work, watcher, jobs, fail_fast, ordered, earlier).all()
 
 
 class _Run(Generic[T]):
@@ -155,15 +157,16 @@ class _Run(Generic[T]):
         jobs: int,
         fail_fast: bool,
         ordered: bool,
+        earlier: Sequence[Outcome[Any]],
     ) -> None:
         self._services = services
         self._work = work
         self._watcher = watcher
         self._jobs = max(1, jobs)
         self._fail_fast = fail_fast
-        names = {each.name for each in services}
+        names = {each.name for each in services} | {each.service.name for each in earlier}
         self._before = {each.name: set(each.after) & names if ordered else set() for each in services}
-        self._outcomes: dict[str, Outcome[T]] = {}
+        self._outcomes: dict[str, Outcome[T]] = {each.service.name: each for each in earlier}
 
     def all(self) -> list[Outcome[T]]:
         running: set[concurrent.futures.Future[Outcome[T]]] = set()

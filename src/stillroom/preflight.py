@@ -28,9 +28,15 @@ _SHOWN = 5
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the person asked for. `skip_db_check`: the database is left out."""
+    """What the person asked for.
+
+    Attributes:
+        skip_db_check: the database is left out.
+        reset_in_place: no scratch database is going to be needed.
+    """
 
     skip_db_check: bool = False
+    reset_in_place: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +93,7 @@ def refuse(outcomes: Sequence[fleet.Outcome[Report]]) -> None:
         return
     count = sum(len(each.errors) for each in bad)
     names = ", ".join(each.service for each in bad)
-    raise errors.PreflightFailed(
+    failed = errors.PreflightFailed(
         f"preflight found {count} error{'s' if count != 1 else ''} ({names}); nothing was touched",
         "mend what is listed, or go on in spite of it with --ignore-preflight",
         detail="\n".join(
@@ -96,6 +102,8 @@ def refuse(outcomes: Sequence[fleet.Outcome[Report]]) -> None:
             for each in report.errors
         ),
     )
+    failed.data = {"errors": {each.service: [dataclasses.asdict(error) for error in each.errors] for each in bad}}
+    raise failed
 
 
 # Pure: what was seen in, findings out
@@ -242,7 +250,7 @@ def _ask(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The runtime's findings and facts; a process that can't be started, or ends on the way, is a finding, too."""
     listening = _Listening(follower)
-    asked = {"skip_db_check": options.skip_db_check}
+    asked = dataclasses.asdict(options)
     try:
         answer = opened.call(service, "preflight", asked, listening)
     except (faults.Fault, base.TargetFailed) as failed:

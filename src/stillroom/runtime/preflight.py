@@ -59,6 +59,7 @@ class _Preflight:
         self.facts: dict[str, Any] = {}
         self._skip_database = bool(options.get("skip_db_check"))
         self._skip_models = str(options.get("skip_models") or "")
+        self._in_place = bool(options.get("reset_in_place"))
         self._tell = tell
         self._files = preflight_project.Files()
         self._url: str | None = None
@@ -237,8 +238,11 @@ class _Preflight:
             preflight_rights.judge_tables(found, seen, self.facts.get("metadata_tables"), schemas, where)
         scratch = preflight_rights.Scratch()
         with found.checking("scratch"):
-            scratch = preflight_scratch.look(self.service, str(self._url))
-            self.facts["scratch"] = preflight_rights.judge_scratch(found, seen, scratch)
+            if self._in_place:
+                found.skipped("scratch", "none is needed: --reset-in-place generates on the service's own database")
+            else:
+                scratch = preflight_scratch.look(self.service, str(self._url))
+                self.facts["scratch"] = preflight_rights.judge_scratch(found, seen, scratch)
         with found.checking("version table"):
             self._judge_version_table(state)
         with found.checking("extensions"):
