@@ -135,7 +135,7 @@ def _show_outcomes(call: Call, outcomes: Sequence[Outcome[dict[str, Any]]]) -> N
                 report["before"].get("tables", 0),
                 report["after"].get("tables", 0),
                 dump,
-                "[green]✓ empty[/]",
+                f"[green]✓ empty[/] but for {len(report['kept'])} kept" if report["kept"] else "[green]✓ empty[/]",
                 f"{outcome.seconds:.1f}",
             ]
         )

@@ -15,7 +15,7 @@ from typing import Any
 from stillroom import errors, fleet, protection, session
 from stillroom.registry import model
 
-__all__ = ["Dump", "Entry", "Plan", "dump_file", "dumps", "look", "make_plan", "note", "restore", "run"]
+__all__ = ["Dump", "Entry", "Plan", "dump_file", "dumps", "look", "make_plan", "restore", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,12 +135,8 @@ def run(
 
     def one(service: model.Service, follower: fleet.Follower) -> dict[str, Any]:
         entry = entries[service.name]
-        answer = opened.call(
-            service, "clean", _asked(opened, entry.dump, entry.database, permission, lock_timeout), follower
-        )
-        if answer["dump"] is not None:
-            note(service.name, answer)
-        return answer
+        asked = _asked(opened, entry.dump, entry.database, permission, lock_timeout)
+        return opened.call(service, "clean", asked, follower)
 
     return fleet.run([each for each in services if each.name in entries], one, watcher, jobs=opened.jobs)
 
@@ -178,21 +174,6 @@ def dump_file(state: Path, service: str, now: datetime.datetime) -> Path:
     return _folder(state, service) / f"{now.astimezone(datetime.timezone.utc):%Y%m%dT%H%M%S.%fZ}.dump"
 
 
-def note(service: str, answer: Mapping[str, Any]) -> None:
-    """Writes beside a dump what it is: made last, so a dump without it is none."""
-    file = Path(str(answer["dump"]["file"]))
-    facts = {
-        "service": service,
-        "address": answer["address"],
-        "server_version": answer["server_version"],
-        "rows": answer["rows"],
-        **answer["dump"],
-    }
-    unfinished = file.with_suffix(".json.unfinished")
-    unfinished.write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    unfinished.replace(file.with_suffix(".json"))
-
-
 def dumps(state: Path, service: str) -> list[Dump]:
     """The dumps of a service, oldest first."""
     found = []
@@ -223,9 +204,5 @@ def restore(
         )
     entry = plan.entries[0]
     asked = _asked(opened, entry.dump, entry.database, permission, 5.0)
-    answer = opened.call(
-        service, "restore_database", {**asked, "source": str(chosen.file), "sha256": chosen.sha256}, follower
-    )
-    if answer["dump"] is not None:
-        note(service.name, answer)
-    return answer
+    source = {"source": str(chosen.file), "sha256": chosen.sha256}
+    return opened.call(service, "restore_database", {**asked, **source}, follower)

@@ -40,18 +40,20 @@ def check(
         )
     if not protected and marker is None:
         return
-    if given.environment not in (None, environment):
+    # A database's own word counts before the registry's: its URL may have been swapped.
+    wanted = environment if marker is None else marker
+    why = (
+        f"environment {environment} is protected in services.yaml"
+        if marker is None
+        else f"the database marks itself as {marker} (ALTER DATABASE … SET stillroom.environment)"
+    )
+    if given.environment not in (None, wanted):
         raise errors.Refused(
-            f"{service}: --allow-protected {given.environment} was given, but the environment is {environment}",
-            f"if {environment} is really meant: --allow-protected {environment} --expect-database {database}",
+            f"{service}: --allow-protected {given.environment} was given, but {why}",
+            f"if {wanted} is really meant: --allow-protected {wanted} --expect-database {database}",
         )
     if given.environment is None or given.database is None:
-        why = (
-            f"environment {environment} is protected in services.yaml"
-            if protected
-            else f"the database marks itself as {marker} (ALTER DATABASE … SET stillroom.environment)"
-        )
         raise errors.Refused(
             f"{service}: refused on database {database}: {why}",
-            f"if that is really meant: --allow-protected {environment} --expect-database {database}",
+            f"if that is really meant: --allow-protected {wanted} --expect-database {database}",
         )

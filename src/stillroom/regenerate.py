@@ -239,8 +239,6 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
         follower.step("compare histories")
         bring_home.compare_with_target(opened, service, follower)
     made = opened.call(service, "generate", _asked(opened, service, options), follower)
-    if made["dumped"] is not None:
-        cleanup.note(service.name, made["dumped"])
     follower.step("copy back")
     home = bring_home.replace_history(opened.fleet.state, service, made, backup=not options.skip_backup)
     return Done(

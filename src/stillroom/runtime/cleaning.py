@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,28 +83,59 @@ def surveyed(conn: Connection, claimed: owned.Claim, url: str) -> tuple[dict[str
 def dump_rows(
     url: str, own: ownership.Ownership, found: dict[str, Any], target: Path, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """Dumps what a service owns to a file; `options["programs"]` are folders with pg_dump to look in first."""
+    """Dumps what a service owns to a file, with a note beside it: whatever happens next, it can be found and put back.
+
+    `options["programs"]` are folders with pg_dump to look in first.
+    """
     kept = connection.run(url, lambda conn: reset.plan(conn, own).kept)
     without = [each.name for each in kept if each.is_relation]
-    return dump.dump(url, own, _major(found), target, options.get("programs") or (), without=without)
+    made = dump.dump(url, own, _major(found), target, options.get("programs") or (), without=without)
+    dump.note(made, {each: found[each] for each in ("address", "server_version", "rows")})
+    return made
 
 
 def restore_database(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
-    """Puts a dump back, in one transaction, into what is emptied first.
+    """Puts a dump back, in one transaction, into what is emptied first; if that fails, what was there before.
 
     Options: those of `clean`, and `source` (path) and `sha256` of the dump.
     """
+    service, url = _begin(request, tell)
+    source, digest = Path(str(request.options["source"])), str(request.options["sha256"])
+    programs = request.options.get("programs") or ()
+    version = connection.run(url, lambda conn: str(conn.exec_driver_sql("SHOW server_version").scalar()))
+    dump.check(source, digest, _major({"server_version": version}), programs)
     answer = clean(request, tell)
-    service = facts.ServiceFacts.from_dict(request.service)
-    url = environment.service_url(service)
     tell.step("restore rows")
-    source = Path(str(request.options["source"]))
-    entries = dump.restore(
-        url, source, str(request.options["sha256"]), _major(answer), request.options.get("programs") or ()
-    )
+    try:
+        entries = dump.restore(url, source, digest, _major(answer), programs)
+    except faults.DatabaseFault as fault:
+        _put_back(service, url, answer, programs, fault)
+        raise
     claimed = owned.claim(service, url)
     after = connection.run(url, lambda conn: surveyed(conn, claimed, url)[0])
     return {**after, "entries": entries, "dump": answer["dump"]}
+
+
+def _put_back(
+    service: facts.ServiceFacts,
+    url: str,
+    answer: dict[str, Any],
+    programs: Sequence[str],
+    fault: faults.DatabaseFault,
+) -> None:
+    """Undoes the emptying of a restore that failed, and says so in its fault."""
+    made = answer["dump"]
+    fault.message = f"{service.name}: {fault.message}"
+    if made is None:
+        fault.message += "; the database held no rows before, and is empty"
+        return
+    try:
+        dump.restore(url, Path(made["file"]), made["sha256"], _major(answer), programs)
+    except faults.Fault as further:
+        fault.message += f"; what was there before could not be put back either: {further.message}"
+        fault.mend = f"mend what they name; the rows from before are in {made['file']}"
+        return
+    fault.message += "; what was there before has been put back"
 
 
 def protect(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:

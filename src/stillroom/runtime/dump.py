@@ -6,6 +6,7 @@ Passwords travel in the environment of the program, never on its command line.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from typing import Any
 
 from . import destination, faults, ownership, urls
 
-__all__ = ["dump", "find", "restore"]
+__all__ = ["check", "dump", "find", "note", "restore"]
 
 _FOLDERS = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/opt/homebrew/opt/postgresql@{major}/bin")
 _TIME_LIMIT = 3600.0
@@ -103,13 +104,10 @@ def restore(url: str, source: Path, sha256: str, major: int, folders: Sequence[s
         How many entries were restored.
 
     Raises:
-        faults.RefusedFault: `dump-changed` where the file is not the one that was written.
+        faults.RefusedFault: see `check`.
         faults.DatabaseFault: `restore-failed`; nothing was changed.
     """
-    if _digest(source) != sha256:
-        raise faults.RefusedFault(
-            "dump-changed", f"{source} is not the dump that was written: its SHA-256 differs", "take another backup"
-        )
+    check(source, sha256, major, folders)
     program = find("pg_restore", major, folders)
     wanted = [line for line in _entries(program, source) if not _is_kept(line)]
     with tempfile.NamedTemporaryFile("w", suffix=".list", prefix="stillroom-") as listed:
@@ -119,6 +117,41 @@ def restore(url: str, source: Path, sha256: str, major: int, folders: Sequence[s
         options = ["--single-transaction", "--exit-on-error", "--no-password", f"--use-list={listed.name}"]
         _run([str(program), f"--dbname={database}", *options, str(source)], url, code="restore-failed")
     return len(wanted)
+
+
+def check(source: Path, sha256: str, major: int, folders: Sequence[str] = ()) -> None:
+    """Whether an archive can be restored, as far as that can be told before anything is touched.
+
+    Raises:
+        faults.RefusedFault: `dump-changed` where the file is not the one that was written, `client-programs-missing`.
+    """
+    try:
+        found = _digest(source)
+    except OSError as error:
+        raise faults.RefusedFault(
+            "dump-changed", f"the dump {source} cannot be read: {error.strerror}", "take another backup"
+        ) from error
+    if found != sha256:
+        raise faults.RefusedFault(
+            "dump-changed", f"{source} is not the dump that was written: its SHA-256 differs", "take another backup"
+        )
+    find("pg_restore", major, folders)
+
+
+def note(made: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Writes beside a dump what it is; a dump without a note is one that was not finished.
+
+    Args:
+        made: what `dump` returned.
+        facts: of the database, JSON-able.
+    """
+    beside = Path(made["file"]).with_suffix(".json")
+    unfinished = beside.with_suffix(".json.unfinished")
+    with unfinished.open("w", encoding="utf-8") as stream:
+        json.dump({**facts, **made}, stream, indent=2)
+        stream.flush()
+        os.fsync(stream.fileno())
+    unfinished.replace(beside)
 
 
 def _is_kept(line: str) -> bool:
@@ -157,7 +190,7 @@ def _run(arguments: list[str], url: str | None, *, code: str = "dump-failed") ->
         raise faults.DatabaseFault(
             code,
             f"{Path(arguments[0]).name} failed: {said[0]}",
-            "mend what it names; nothing was changed",
+            "mend what it names, then again",
             detail=done.stderr,
         )
     return done.stdout

@@ -36,7 +36,7 @@ class InPlace:
     Attributes:
         own: what that is.
         strangers: what others own in its schemas, as `kind:name`.
-        dumped: what was dumped before it was emptied, as facts for the note beside the dump; None if nothing was.
+        dumped: the dump that was made before it was emptied; None if none was.
     """
 
     strategy = "reset-in-place"
@@ -93,8 +93,11 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
     here = InPlace(service, url, own, options)
     if options.get("backup") and found["holds_data"]:
         tell.step("dump rows")
-        dump = cleaning.dump_rows(url, own, found, Path(str(options["backup"])), options)
-        here.dumped = {**found, "dump": dump}
+        here.dumped = cleaning.dump_rows(url, own, found, Path(str(options["backup"])), options)
+        tell.warn(
+            f"its database is emptied; its rows were dumped to {here.dumped['file']}",
+            f"invoke restore --service {service.name} --database puts them back",
+        )
     tell.step("reset in place")
     kept = connection.run(url, lambda conn: reset.plan(conn, own).kept)
     here.strangers = frozenset(f"table:{each.name}" for each in kept if each.is_relation)
