@@ -6,7 +6,7 @@ import contextlib
 import traceback
 from collections.abc import Iterator
 
-from . import diagnosis, faults
+from . import faults
 
 __all__ = ["blamed"]
 
@@ -129,6 +129,9 @@ def _database_error(service: str, doing: str, error: BaseException) -> faults.Fa
 
 def _diagnose(found: faults.DatabaseFault, error: BaseException, url: str) -> None:
     """Where the server's reason has a name and a mend of its own, the fault gets them."""
+    # Late: blame is also laid where SQLAlchemy itself is missing.
+    from . import diagnosis
+
     known = diagnosis.database_fault(error, url)
     if known is not None and known.code != found.code:
         found.code, found.mend = known.code, known.mend
