@@ -20,18 +20,32 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from tests.support import program
 
-__all__ = ["ROOT", "Block", "Page", "Stage", "normal", "option_table", "tables", "with_tables"]
+__all__ = [
+    "COMMANDS",
+    "ROOT",
+    "Block",
+    "Page",
+    "Stage",
+    "normal",
+    "option_table",
+    "same",
+    "tables",
+    "unlike",
+    "with_tables",
+]
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ROOT / "docs" / "commands.md"
 
 _FENCE = re.compile(
-    r"(?:^<!-- (?P<mark>[^>]*) -->\n)?^```(?P<kind>[a-z]+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+    r"(?:^<!-- (?P<mark>[^>]*) -->\n)?^(?P<indent> *)```(?P<kind>[a-z]+)\n(?P<text>.*?)^(?P=indent)```$",
+    re.DOTALL | re.MULTILINE,
 )
 _TABLE = re.compile(r"<!-- options: (?P<name>[a-z]+) -->\n(?P<table>.*?)<!-- end -->", re.DOTALL)
 _ANYTHING = "…"
@@ -73,7 +87,12 @@ class Page:
     def blocks(self, *kinds: str) -> list[Block]:
         """Its blocks of these kinds, from top to bottom."""
         return [
-            Block(found["kind"], found["text"], found["mark"] or "", self.text.count("\n", 0, found.start("text")))
+            Block(
+                found["kind"],
+                textwrap.dedent(found["text"]),
+                found["mark"] or "",
+                self.text.count("\n", 0, found.start("text")),
+            )
             for found in _FENCE.finditer(self.text)
             if found["kind"] in kinds
         ]
@@ -115,7 +134,7 @@ class Stage:
         for command, expected in _commands(block.text):
             code, printed = self._run(command)
             shown, told = normal(expected, self.folder), normal(printed, self.folder)
-            assert _same(shown, told), f"{page.where(block)}: $ {command}\n" + "\n".join(
+            assert same(shown, told), f"{page.where(block)}: $ {command}\n" + "\n".join(
                 difflib.unified_diff(shown, told, "page", "command", lineterm="")
             )
             assert code == said, f"{page.where(block)}: it exits with {code}, and {said} is said\n{printed}"
@@ -123,7 +142,7 @@ class Stage:
     def _json(self, page: Page, block: Block) -> None:
         _, *arguments = shlex.split(block.mark.removeprefix("prints: "))
         ran = self.program.run(*arguments)
-        differences = _unlike(json.loads(block.text), ran.json, "$")
+        differences = unlike(json.loads(block.text), ran.json)
         assert not differences, f"{page.where(block)}: " + "\n".join(differences) + f"\n{ran.told}"
 
     def _run(self, command: str) -> tuple[int, str]:
@@ -166,16 +185,16 @@ def _commands(text: str) -> list[tuple[str, str]]:
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def _same(shown: list[str], told: list[str]) -> bool:
+def same(shown: list[str], told: list[str]) -> bool:
     """Whether the lines are equal, where `…` stands for any number of them."""
     if not shown:
         return not told
     if shown[0] == _ANYTHING:
-        return any(_same(shown[1:], told[at:]) for at in range(len(told) + 1))
-    return bool(told) and shown[0] == told[0] and _same(shown[1:], told[1:])
+        return any(same(shown[1:], told[at:]) for at in range(len(told) + 1))
+    return bool(told) and shown[0] == told[0] and same(shown[1:], told[1:])
 
 
-def _unlike(shown: Any, printed: Any, where: str) -> list[str]:
+def unlike(shown: Any, printed: Any, where: str = "$") -> list[str]:
     """How a printed document differs from the shown one in its keys and in the kinds of its values."""
     if shown is None or printed is None:
         return []
@@ -186,12 +205,12 @@ def _unlike(shown: Any, printed: Any, where: str) -> list[str]:
         found = [f"{where}.{key} is shown, and not printed" for key in shown.keys() - printed.keys()]
         found += [f"{where}.{key} is printed, and not shown" for key in printed.keys() - shown.keys()]
         for key in sorted(shown.keys() & printed.keys()):
-            found += _unlike(shown[key], printed[key], f"{where}.{key}")
+            found += unlike(shown[key], printed[key], f"{where}.{key}")
         return found
     if isinstance(shown, list) and isinstance(printed, list):
         if not shown or not printed:
             return []
-        return [each for item in printed for each in _unlike(shown[0], item, f"{where}[]")]
+        return [each for item in printed for each in unlike(shown[0], item, f"{where}[]")]
     numbers = isinstance(shown, int | float) and isinstance(printed, int | float)
     same = type(shown) is type(printed) or (numbers and not isinstance(shown, bool) and not isinstance(printed, bool))
     return [] if same else [f"{where} is shown as {shown!r}, and printed as {printed!r}"]
