@@ -142,6 +142,17 @@ def test_every_command_stands_in_the_readme() -> None:
     ) == set(_commands())
 
 
+def test_codes_in_the_readme_are_codes() -> None:
+    """What its table of failures names is on the page of all codes."""
+    text = (documents.ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition("## When something fails")[2].partition("\n## ")[0]
+    named = {
+        code for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for code in _KEBAB.findall(row.split(":")[0])
+    }
+    assert len(named) > 10
+    assert named - _rows() == set()
+
+
 @pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     """Files that are linked exist, and so do the headings in them."""
