@@ -39,7 +39,7 @@ def status(call: Call) -> None:
     """
     from stillroom import status as job
 
-    with call.session() as session, call.watching("status", brief=True) as watcher:
+    with call.session() as session, call.watching("status", brief=True, looks=True) as watcher:
         outcomes = job.run(session, call.services, watcher)
     if call.json:
         call.answer(job.document(outcomes))
@@ -95,7 +95,7 @@ def apply(call: Call, to: str = "heads", dry_run: bool = False, yes: bool = Fals
         if dry_run:
             _record(call, session, options)
             return
-        with call.watching("look", brief=True) as watcher:
+        with call.watching("look", brief=True, looks=True) as watcher:
             plan = job.look(session, call.services, options, watcher)
         if plan.question:
             if not call.json:
@@ -111,7 +111,7 @@ def apply(call: Call, to: str = "heads", dry_run: bool = False, yes: bool = Fals
 def _record(call: Call, session: Session, options: applying.Options) -> None:
     from stillroom import apply as job
 
-    with call.watching("record SQL", brief=True) as watcher:
+    with call.watching("record SQL", brief=True, looks=True) as watcher:
         outcomes = job.record(session, call.services, options, watcher)
     if not call.json:
         for outcome in outcomes:
@@ -176,7 +176,7 @@ def adopt(call: Call, yes: bool = False, dry_run: bool = False) -> None:
     from stillroom import adopt as job
 
     with call.session() as session:
-        with call.watching("compare", brief=True) as watcher:
+        with call.watching("compare", brief=True, looks=True) as watcher:
             outcomes = job.run(session, call.services, watcher, dry_run=True)
         waiting = [each for each in outcomes if each.value is not None and each.value.outcome == "would stamp"]
         if waiting and not dry_run and all(each.ok for each in outcomes):

@@ -25,7 +25,7 @@ def preflight(call: Call, skip_db_check: bool = False) -> None:
     from stillroom import preflight as job
     from stillroom.people import findings
 
-    with call.session() as session, call.watching("preflight", brief=True) as watcher:
+    with call.session() as session, call.watching("preflight", brief=True, looks=True) as watcher:
         outcomes = job.run(session, call.services, job.Options(skip_db_check=skip_db_check), watcher)
     if call.json:
         call.answer(findings.document(call.environment.name, outcomes))
@@ -61,7 +61,7 @@ def before(
     from stillroom.people import findings
 
     options = job.Options(skip_db_check=skip_db_check, reset_in_place=reset_in_place)
-    with call.watching("preflight", brief=True) as watcher:
+    with call.watching("preflight", brief=True, looks=True) as watcher:
         outcomes = job.run(session, call.services, options, watcher)
     for each in outcomes:
         if each.value is not None:

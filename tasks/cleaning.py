@@ -82,7 +82,7 @@ def looked_at(call: Call, session: Session) -> dict[str, Mapping[str, Any]]:
     """What each service owns; any that could not be looked at ends the command before anything is touched."""
     from stillroom import cleanup as job
 
-    with call.watching("look", brief=True) as watcher:
+    with call.watching("look", brief=True, looks=True) as watcher:
         outcomes = job.look(session, call.services, watcher)
     if any(not each.ok for each in outcomes):
         call.finish(outcomes, lambda seen: {"address": seen["address"]})

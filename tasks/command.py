@@ -140,19 +140,25 @@ class Call:
             self.say(str(done))
 
     @contextmanager
-    def watching(self, title: str, *, brief: bool = False) -> Iterator[Watcher]:
+    def watching(self, title: str, *, brief: bool = False, looks: bool = False) -> Iterator[Watcher]:
         """Live progress for the selected services.
 
         Args:
             title: what is done.
             brief: without a terminal, say nothing while all goes well: what is found is shown afterwards.
+            looks: nothing is done yet, it is only looked at: an interrupt finds all of it undone.
         """
         from stillroom.people import progress
 
         names = [each.name for each in self.services]
         quiet = self.json or (brief and not sys.stderr.isatty() and not self.verbose)
-        with progress.watching(title, names, verbose=self.verbose, quiet=quiet) as watcher:
-            yield watcher
+        try:
+            with progress.watching(title, names, verbose=self.verbose, quiet=quiet) as watcher:
+                yield watcher
+        except errors.Interrupted as interrupt:
+            if looks:
+                raise errors.Interrupted(interrupt.number, undone=tuple(names)) from interrupt
+            raise
 
     def answer(self, document: Mapping[str, Any]) -> None:
         """Prints the one JSON document of `--json`. The first counts: an error that follows is told to people only."""

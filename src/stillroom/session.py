@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillroom import errors
 from stillroom.registry import model
-from stillroom.runtime import facts, protocol
+from stillroom.runtime import facts, faults, protocol
 from stillroom.secrets import Secret
 from stillroom.targets import base, channel, local
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SCRATCH_SERVER", "Session"]
 
 SCRATCH_SERVER = "STILLROOM_SCRATCH_SERVER"
+_TIDY_SECONDS = 30.0
 
 
 class Session:
@@ -104,7 +105,19 @@ class Session:
             time_limit=time_limit or service.time_limit,
         )
         process = self._reach().start(request.id, service.python)
-        return channel.converse(process, request, listener or channel.Quiet())
+        try:
+            return channel.converse(process, request, listener or channel.Quiet())
+        except base.TargetFailed:
+            self._tidy_up(request, service.python)
+            raise
+
+    def _tidy_up(self, request: protocol.Request, python: str | None) -> None:
+        """Clears away what a process left that could not do so itself; if that fails as well, the next run does it."""
+        asked = dataclasses.replace(
+            request, id=tokens.token_hex(8), operation="sweep", options={}, time_limit=_TIDY_SECONDS
+        )
+        with contextlib.suppress(faults.Fault, base.TargetFailed):
+            channel.converse(self._reach().start(asked.id, python), asked, channel.Quiet())
 
     def client_programs(self) -> list[str]:
         """Folders in which `pg_dump` and its kin are, beside those that the system has: those of the wheel, if any."""

@@ -26,11 +26,11 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Program", "Ran", "Running", "Terminal"]
+__all__ = ["Program", "Ran", "Running", "Terminal", "gone"]
 
 _PATIENCE_SECONDS = 300.0  # against hanging tests only
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
@@ -73,9 +73,26 @@ class Running:
                 return line
         raise AssertionError(f"{self._arguments} ended without saying {text!r}:\n{self._stderr}")
 
+    @property
+    def said(self) -> str:
+        """Standard error as far as it was read."""
+        return self._stderr
+
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the command alone."""
         self.process.send_signal(number)
+
+    def family(self) -> list[int]:
+        """The command's process and all that descend from it, as they are now."""
+        children: dict[int, list[int]] = {}
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                parent = int(entry.read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.parent.name))
+        found = [self.process.pid]
+        for each in found:
+            found += children.get(each, [])
+        return found
 
     def finish(self) -> Ran:
         """Waits for its end."""
@@ -209,6 +226,23 @@ class Program:
     def _environment(self, variables: Mapping[str, str] | None) -> dict[str, str]:
         base = {name: os.environ[name] for name in _KEPT if name in os.environ}
         return {**base, "LANG": "C.UTF-8", **self.variables, **(variables or {})}
+
+
+def gone(pids: Iterable[int]) -> bool:
+    """Whether these processes have ended; waits for it, as long as against hanging tests."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    waiting = set(pids)
+    while waiting and time.monotonic() < deadline:
+        waiting = {each for each in waiting if _alive(each)}
+        time.sleep(0.01)
+    return not waiting
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 _INVOKE = (sys.executable, "-m", "invoke")

@@ -11,12 +11,11 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import destination, faults, ownership, urls
+from . import destination, faults, ownership, temporary, urls
 
 __all__ = ["check", "dump", "find", "note", "restore"]
 
@@ -110,11 +109,11 @@ def restore(url: str, source: Path, sha256: str, major: int, folders: Sequence[s
     check(source, sha256, major, folders)
     program = find("pg_restore", major, folders)
     wanted = [line for line in _entries(program, source) if not _is_kept(line)]
-    with tempfile.NamedTemporaryFile("w", suffix=".list", prefix="stillroom-") as listed:
-        listed.write("\n".join(wanted) + "\n")
-        listed.flush()
+    with temporary.folder() as folder:
+        listed = folder / "wanted.list"
+        listed.write_text("\n".join(wanted) + "\n", encoding="utf-8")
         database = urls.address(url).database
-        options = ["--single-transaction", "--exit-on-error", "--no-password", f"--use-list={listed.name}"]
+        options = ["--single-transaction", "--exit-on-error", "--no-password", f"--use-list={listed}"]
         _run([str(program), f"--dbname={database}", *options, str(source)], url, code="restore-failed")
     return len(wanted)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from . import (
     proof,
     revisions,
     sqltext,
+    temporary,
 )
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     project.enter(service)
     with (
         places.working_place(service, request.options, tell) as place,
-        tempfile.TemporaryDirectory(prefix="stillroom-") as folder,
+        temporary.folder() as folder,
     ):
         of = project.Project(service)
-        return _Baseline(of, place, Path(folder), request.options, tell).make()
+        return _Baseline(of, place, folder, request.options, tell).make()
 
 
 def file_entry(name: str, content: bytes) -> dict[str, Any]:

@@ -7,13 +7,15 @@ and the process namespace; where the system does not tell those (macOS), nobody 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
 
-__all__ = ["dead", "myself"]
+__all__ = ["dead", "dead_tag", "myself", "tag"]
 
 _NAMED = re.compile(r"pid (\d+) of ([0-9a-f-]{36}\.\d+)")
+_TAGGED = re.compile(r"(\d+)\.([0-9a-f]{8})-")
 
 
 def myself() -> str:
@@ -30,6 +32,22 @@ def dead(text: str) -> bool:
     """
     found = _NAMED.search(text)
     return found is not None and found[2] == _home() and not _alive(int(found[1]))
+
+
+def tag() -> str:
+    """This process, as it can stand in the name of a file."""
+    return f"{os.getpid()}.{_short(_home())}"
+
+
+def dead_tag(text: str) -> bool:
+    """Whether the maker is known to be dead whose `tag` a text begins with, followed by a dash."""
+    found = _TAGGED.match(text)
+    home = _home()
+    return found is not None and bool(home) and found[2] == _short(home) and not _alive(int(found[1]))
+
+
+def _short(home: str) -> str:
+    return hashlib.sha256(home.encode()).hexdigest()[:8]
 
 
 def _home() -> str:

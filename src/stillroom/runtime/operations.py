@@ -26,6 +26,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "restore_database": ("cleaning", "restore_database"),
     "revision": ("revise", "revision"),
     "status": ("status", "status"),
+    "sweep": ("places", "sweep"),
     "upgrade": ("upgrade", "upgrade"),
 }
 

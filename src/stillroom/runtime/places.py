@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import cleaning, connection, environment, facts, guard, kept, owned, ownership, reset, scratch, urls
+from . import cleaning, connection, environment, facts, guard, kept, owned, ownership, reset, scratch, temporary, urls
 
 if TYPE_CHECKING:
-    from . import telling
+    from . import protocol, telling
 
-__all__ = ["InPlace", "Place", "on_scratch", "working_place"]
+__all__ = ["InPlace", "Place", "on_scratch", "sweep", "working_place"]
 
 
 class Place(Protocol):
@@ -107,6 +107,14 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
             yield here
     finally:
         here.renew()
+
+
+def sweep(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
+    """Clears away what killed processes left: scratch databases, where the service's go, and temporary folders."""
+    service = facts.ServiceFacts.from_dict(request.service)
+    folders = temporary.sweep()
+    dropped = scratch.sweep(_scratch_server(service, environment.service_url(service), tell))
+    return {"databases": dropped, "folders": [str(each) for each in folders]}
 
 
 def _scratch_server(service: facts.ServiceFacts, url: str, tell: telling.Tell) -> str:

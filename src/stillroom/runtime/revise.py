@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from . import (
     revision_graph,
     revision_target,
     revisions,
+    temporary,
 )
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def revision(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     code = observe.code(service)
     observe.expect_heads(service, code.graph)
     follows = _follows(service, code.graph, request.options.get("head"))
-    with places.on_scratch(service, tell) as place, tempfile.TemporaryDirectory(prefix="stillroom-") as folder:
-        work = _Revision(project.Project(service), code, place, Path(folder), follows, tell)
+    with places.on_scratch(service, tell) as place, temporary.folder() as folder:
+        work = _Revision(project.Project(service), code, place, folder, follows, tell)
         return work.make(str(request.options.get("message") or "changes"))
 
 

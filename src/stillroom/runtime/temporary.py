@@ -1,0 +1,33 @@
+"""The one place on a target that is written to: a temporary folder, which goes also when its process was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import makers
+
+__all__ = ["folder", "sweep"]
+
+_PREFIX = "stillroom-"
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for the duration of the block; what killed processes left is cleared away first."""
+    sweep()
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{makers.tag()}-") as made:
+        yield Path(made)
+
+
+def sweep() -> list[Path]:
+    """Removes the folders of processes that are known to be dead; what it removed."""
+    gone = [
+        each for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*") if makers.dead_tag(each.name[len(_PREFIX) :])
+    ]
+    for each in gone:
+        shutil.rmtree(each, ignore_errors=True)  # another user's stays
+    return gone

@@ -1,0 +1,167 @@
+"""Commands that do not get to their end: Ctrl-C, a signal, kill -9; and what the next command finds."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stillroom.embedded import binaries, process
+from stillroom.embedded.cluster import Cluster
+from tests.integration.conftest import SHOP
+from tests.support import fleets, program, projects
+
+STEPS = ("project", "scratch database", "autogenerate", "upgrade", "downgrade", "replay old history", "copy back")
+SEED = 20261122
+
+
+@pytest.fixture
+def private(auth: fleets.Fleet, tmp_path: Path) -> fleets.Fleet:
+    """The fleet `auth`, with a temporary folder of its own."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    auth.program.variables["TMPDIR"] = str(folder)
+    return auth
+
+
+def traces(fleet: fleets.Fleet) -> list[str]:
+    """What a run must not leave: temporary folders, scratch databases, journals, staged files."""
+    files = Path(fleet.program.variables["TMPDIR"]).iterdir()
+    journals = (fleet.folder / ".stillroom").glob("replacements/*")
+    staged = fleet.folder.rglob(".stillroom-*")
+    return [*map(str, files), *fleet.leftovers(), *map(str, journals), *map(str, staged)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_cleans_up_and_says_what_was_not_done(
+    private: fleets.Fleet, number: signal.Signals, code: int
+) -> None:
+    """The service's process, its scratch database and its temporary folder go; the migrations are as they were."""
+    with private.untouched(), private.program.running("regenerate", "--verbose") as running:
+        running.until("autogenerate")
+        family = running.family()
+        assert len(family) >= 3
+        running.signal(number)
+        ran = running.finish()
+    assert ran.code == code, ran.told
+    assert ran.stderr.splitlines()[-2:] == [
+        "✗ interrupted; not done: auth",
+        "→ run it again when you want to: what was not done is as it was before",
+    ]
+    assert "Traceback" not in ran.stderr.partition("interrupted")[2].replace("auth | Traceback", "")
+    assert program.gone(family)
+    assert traces(private) == []
+
+
+def test_an_interrupt_is_told_to_machines_too(private: fleets.Fleet) -> None:
+    """One document, with what was done by then."""
+    with private.program.running("regenerate", "--json") as running:
+        while not private.leftovers():
+            assert running.process.poll() is None
+        running.signal(signal.SIGINT)
+        ran = running.finish()
+    assert ran.code == 130, ran.told
+    assert (ran.json["command"], ran.json["ok"]) == ("regenerate", False)
+    assert ran.json["error"]["code"] == "interrupted"
+    assert ran.json["error"]["data"] == {"done": [], "undone": ["auth"]}
+    assert traces(private) == []
+
+
+def test_what_was_done_before_an_interrupt_is_told(shop: fleets.Fleet) -> None:
+    """One service has its baseline, the other is as it was."""
+    shop.services["sales"].write_models(
+        "import sys, time\nif 'alembic.autogenerate' in sys.modules:\n    time.sleep(0.2)\n"
+    )
+    shop.services["sales"].write("migrations/env.py", "import time\ntime.sleep(600)\n")
+    with shop.program.running("regenerate", "--ignore-preflight", "--verbose") as running:
+        running.until("auth: ✓")
+        running.signal(signal.SIGINT)
+        ran = running.finish()
+    assert ran.code == 130, ran.told
+    assert "✗ interrupted; done: auth; not done: sales" in ran.stderr
+    assert (len(shop.history("auth")), len(shop.history("sales"))) == (1, 0)
+
+
+def test_kill_9_at_any_moment_leaves_a_whole_history(private: fleets.Fleet) -> None:
+    """Each run is killed, with or without its helpers, and follows one that was: history, messages, traces."""
+    chance = random.Random(SEED)  # noqa: S311 - moments, not secrets
+    auth = private.services["auth"]
+    variants = (SHOP, SHOP + projects.table("extra"))
+    command = ("regenerate", "--yes", "--verbose", "--skip-backup", "--accept-loss", "*")
+    wholes = []
+    for models in variants:
+        auth.write_models(models)
+        assert private.run(*command).code == 0
+        wholes.append(auth.history)
+    said = {"undone": 0, "finished": 0}
+    moments = [(step, 0.0) for step in STEPS] + [("copy back", 0.002 * n) for n in range(8)]
+    chance.shuffle(moments)
+    interrupted = False
+    for number, (step, delay) in enumerate(moments):
+        auth.write_models(variants[number % 2])
+        with private.program.running(*command) as running:
+            told = running.until("auth: project") and running.said
+            assert auth.history in wholes
+            assert ("had been interrupted" in told) is interrupted, told
+            for word in said:
+                said[word] += f"it was {word}" in told
+            if step != "project":
+                until(running, step)
+            time.sleep(delay)
+            family = running.family()
+            for pid in family[: chance.choice((1, len(family)))]:
+                os.kill(pid, signal.SIGKILL)
+            running.finish()
+        assert program.gone(family)
+        interrupted = any((private.folder / ".stillroom" / "replacements").glob("*.json"))
+    ran = private.run(*command)
+    assert ran.code == 0, ran.told
+    assert auth.history in wholes
+    assert traces(private) == []
+    assert private.run("status").code == 0
+
+
+def until(running: program.Running, step: str) -> None:
+    """Waits for a step; one that is left out, since nothing changed, is waited for no longer than the run."""
+    try:
+        running.until(f"auth: {step}\n")
+    except AssertionError:
+        assert "unchanged" in running.process.stdout.read()  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def embedded(quick_path: Path) -> Iterator[fleets.Fleet]:
+    """A fleet of one service on the embedded database."""
+    fleet = fleets.Fleet(quick_path)
+    fleet.services["auth"] = projects.make_service(quick_path / "auth", models=SHOP)
+    yield fleet.written(default_environment="development")
+    Cluster(binaries.wheel(), quick_path / ".stillroom" / "postgres").remove()
+
+
+def test_an_interrupt_stops_the_embedded_database_and_a_kill_leaves_it_to_the_next(embedded: fleets.Fleet) -> None:
+    """Nobody has to know that there was a server."""
+    cluster = Cluster(binaries.wheel(), embedded.folder / ".stillroom" / "postgres")
+    with embedded.program.running("regenerate", "--verbose") as running:
+        running.until("autogenerate")
+        assert cluster.running() is not None
+        running.signal(signal.SIGINT)
+        assert running.finish().code == 130
+    assert process.members(cluster.data) == []
+    with embedded.program.running("regenerate", "--verbose") as running:
+        running.until("autogenerate")
+        running.process.kill()
+    assert cluster.running() is not None
+    ran = embedded.run("regenerate", "--apply", "--yes")
+    assert ran.code == 0, ran.told
+    assert process.members(cluster.data) == []
+    (state,) = embedded.run("status", "--json").json["services"]
+    assert state["state"] == "at_head"
+    cluster.start()
+    rows = Cluster(binaries.wheel(), cluster.home).running()
+    assert rows is not None
+    cluster.stop()
