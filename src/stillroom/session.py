@@ -133,6 +133,8 @@ class Session:
         if self.embedded is not None:
             if self._uses_embedded_database:
                 found[service.url_variable] = Secret(self.embedded.url(service.database))
+                # It listens on the loopback only and speaks no TLS; asking whether it does costs more than connecting.
+                found.setdefault("PGSSLMODE", Secret("disable"))
             elif self._uses_embedded_scratch(service):
                 found[SCRATCH_SERVER] = Secret(self.embedded.url("postgres"))
         return found

@@ -40,6 +40,7 @@ class Draft:
         prerequisites: schemas and extensions that the file makes if they are not there.
         mended: sentences on what was mended in Alembic's output.
         version_table: where `env.py` keeps its revisions.
+        operations: how many operations its upgrade has.
         drops: what its upgrade drops, in words.
         empty: whether there was nothing to generate.
     """
@@ -51,6 +52,7 @@ class Draft:
         self.metadata_tables: list[str] = []
         self.prerequisites = amend.Prerequisites()
         self.mended: list[str] = []
+        self.operations = 0
         self.drops: list[str] = []
         self.version_table = project.VersionTable()
         self.empty = False
@@ -131,6 +133,7 @@ def _finish(path: Path, versions: Path, of: project.Project, draft: Draft, messa
     source, added = rewrite.add_missing_imports(source)
     draft.mended.extend(f"added the missing import of {name}" for name in added)
     parsed = revisions.parse(source, path.name)
+    draft.operations = parsed.upgrade_ops
     draft.drops = [str(each) for each in parsed.body.upgrade if each.name.startswith("drop_")]
     given = parsed.id
     if given == PLACEHOLDER:

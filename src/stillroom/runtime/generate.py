@@ -142,7 +142,7 @@ class _Baseline:
                 "look for a process_revision_directives hook or an include_object that turns operations around",
                 data={"drops": made.drops},
             )
-        if made.empty or not made.source or not revisions.parse(made.source, made.name).upgrade_ops:
+        if made.empty or not made.operations:
             raise faults.JudgedFault(
                 "empty-baseline",
                 f"{name}: the metadata holds {len(made.metadata_tables)} tables, but the baseline is empty",
@@ -246,12 +246,11 @@ class _Baseline:
     def _result(
         self, made: draft.Draft, proven: proof.Proof, lost: loss.Loss | None, old: dict[str, bytes]
     ) -> dict[str, Any]:
-        parsed = revisions.parse(made.source, made.name)
         return {
             "revision": made.revision,
             "file": file_entry(made.name, made.source.encode()),
             "tables": len(made.metadata_tables),
-            "operations": parsed.upgrade_ops,
+            "operations": made.operations,
             "mended": made.mended,
             "prerequisites": {
                 "schemas": list(made.prerequisites.schemas),

@@ -57,17 +57,29 @@ class _Keeper:
 
     def run(self, work: Callable[[Connection], _T]) -> _T:
         with guard.lifted():
-            if self._open is not None and not self._alive(self._open):
-                self.close()
             try:
-                if self._open is None:
-                    self._open = self._opened()
-                with connection.diagnosed(urls.parse(self._url), connecting=False):
-                    return self._open.use(lambda conn: connection.in_transaction(conn, work))
+                return self._use(work)
             except BaseException:
                 # Then nobody has to think about the state that the session was left in.
                 self.close()
                 raise
+
+    def _use(self, work: Callable[[Connection], _T]) -> _T:
+        def diagnosed(conn: Connection) -> _T:
+            with connection.diagnosed(urls.parse(self._url), connecting=False):
+                return connection.in_transaction(conn, work)
+
+        def greeted(conn: Connection) -> _T:
+            _greet(conn)
+            return diagnosed(conn)
+
+        if self._open is not None:
+            try:
+                return self._open.use(greeted)
+            except _Ended:
+                self.close()
+        self._open = self._opened()
+        return self._open.use(diagnosed)
 
     def close(self) -> None:
         opened, self._open = self._open, None
@@ -79,16 +91,17 @@ class _Keeper:
         with connection.diagnosed(urls.parse(self._url), connecting=True):
             return _Plain(made) if isinstance(made, Engine) else _Asynchronous(made)
 
-    @staticmethod
-    def _alive(opened: _Plain | _Asynchronous) -> bool:
-        """Whether the server has not ended the session meanwhile, as some revisions do with every other one."""
-        try:
-            opened.use(
-                lambda conn: connection.in_transaction(conn, lambda one: one.exec_driver_sql("SELECT 1").close())
-            )
-        except (sqlalchemy.exc.SQLAlchemyError, OSError):
-            return False
-        return True
+
+class _Ended(Exception):
+    """The server has ended the session meanwhile, as some revisions do with every other one."""
+
+
+def _greet(conn: Connection) -> None:
+    """A session that was idle may be gone; that has to be known before any work is done on it."""
+    try:
+        conn.exec_driver_sql("SELECT 1").close()
+    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        raise _Ended from error
 
 
 class _Plain:
