@@ -97,12 +97,13 @@ def apply(call: Call, to: str = "heads", dry_run: bool = False, yes: bool = Fals
             return
         with call.watching("look", brief=True, looks=True) as watcher:
             plan = job.look(session, call.services, options, watcher)
+        outcomes = list(plan.entries)
         if plan.question:
             if not call.json:
                 _show_pending(call, plan)
             call.confirm(plan.question, yes=yes)
-        with call.watching("apply", brief=not plan.question) as watcher:
-            outcomes = job.run(session, plan, watcher)
+            with call.watching("apply") as watcher:
+                outcomes = job.run(session, plan, watcher)
     if not call.json:
         _show_applied(outcomes)
     call.finish(outcomes, lambda done: done.to_dict())

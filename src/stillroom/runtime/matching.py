@@ -44,6 +44,12 @@ class Match:
         """The difference for people: `-` the history makes it and the database lacks it; `+` the other way round."""
         return self.difference.lines()
 
+    @property
+    def count(self) -> str:
+        """How many differences there are, in words."""
+        number = len(self.lines)
+        return "1 place" if number == 1 else f"{number} places"
+
 
 def against_history(
     of: project.Project,

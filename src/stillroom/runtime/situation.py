@@ -120,7 +120,7 @@ class Situation:
             )
         raise faults.RefusedFault(
             "unversioned-differs",
-            f"{found}, and they differ from what its history makes in {len(match.lines)} places: {match.lines[0]}",
+            f"{found}, and they differ from what its history makes in {match.count}: {match.lines[0]}",
             f"bring them in line by hand and adopt them (invoke adopt --service {name}), or {cleanup}",
             detail="\n".join(match.lines),
             data={"tables": tables, "difference": match.lines},
