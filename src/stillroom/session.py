@@ -67,6 +67,7 @@ class Session:
                 f"environment {self.environment.name} has target {self.environment.target}, which this version can't reach",
                 "use an environment with target: local",
             )
+        self._reach().prepare(each.python for each in services)
         if self._uses_embedded_database or any(self._uses_embedded_scratch(each) for each in services):
             from stillroom.embedded import server
 

@@ -59,7 +59,9 @@ def target() -> Iterator[local.Local]:
     opened.close()
 
 
-def request(service: projects.Made, database: Database, operation: str = "generate", **changes: Any) -> protocol.Request:
+def request(
+    service: projects.Made, database: Database, operation: str = "generate", **changes: Any
+) -> protocol.Request:
     facts = {
         "name": service.name,
         "path": str(service.path),
@@ -75,7 +77,9 @@ def ask(target: local.Local, asked: protocol.Request, heard: Heard | None = None
     return channel.converse(target.start(asked.id, None), asked, heard or Heard())
 
 
-def test_prints_of_the_service_do_not_disturb_the_answer(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_prints_of_the_service_do_not_disturb_the_answer(
+    target: local.Local, tmp_path: Path, database: Database
+) -> None:
     """A print in the models, also one that looks like an answer, ends up as output."""
     noise = 'print("hello"); print(\'{"event": "result", "value": {"tables": 99}}\', flush=True)\n'
     shop = projects.make_service(tmp_path / "shop", models=noise + projects.table("product", "name: Mapped[str]"))
@@ -195,12 +199,16 @@ def test_services_cannot_shadow_the_standard_library(target: local.Local, tmp_pa
     """A folder with its own logging.py and typing.py works (K13)."""
     ini = projects.INI.replace("prepend_sys_path = .\n", "")
     shop = projects.make_service(
-        tmp_path / "shop", ini=ini, files={"logging.py": "raise ImportError('shadowed')", "typing.py": "raise ImportError"}
+        tmp_path / "shop",
+        ini=ini,
+        files={"logging.py": "raise ImportError('shadowed')", "typing.py": "raise ImportError"},
     )
     assert ask(target, request(shop, database))["tables"] == 1
 
 
-def test_an_unknown_operation_and_interpreter_are_named(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_an_unknown_operation_and_interpreter_are_named(
+    target: local.Local, tmp_path: Path, database: Database
+) -> None:
     """Both are errors with a mend, not crashes."""
     shop = projects.make_service(tmp_path / "shop")
     with pytest.raises(faults.WrongRequest, match="no operation 'dance'"):
@@ -213,14 +221,20 @@ def test_an_unknown_operation_and_interpreter_are_named(target: local.Local, tmp
     assert caught.value.code == "interpreter-broken"
 
 
-def test_nothing_is_left_behind(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_nothing_is_left_behind(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """No temporary folder, no scratch database, no file beside the service's own."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     shop = projects.make_service(tmp_path / "traceless")
     before = {path for path in shop.path.rglob("*") if "__pycache__" not in path.parts}
-    folders = set(Path("/tmp").glob("stillroom-*"))
-    ask(target, request(shop, database))
+    target = local.Local()
+    try:
+        ask(target, request(shop, database))
+    finally:
+        target.close()
     assert {path for path in shop.path.rglob("*") if "__pycache__" not in path.parts} == before
-    assert set(Path("/tmp").glob("stillroom-*")) <= folders
+    assert list(temporary.iterdir()) == []
     assert scratch_databases(database, shop) == []
 
 

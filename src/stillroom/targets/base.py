@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import IO, Protocol
 
 __all__ = ["Process", "Target", "TargetFailed"]
@@ -35,6 +36,10 @@ class Process(Protocol):
 
 class Target(Protocol):
     """Where the Python of a service runs."""
+
+    def prepare(self, pythons: Iterable[str | None]) -> None:
+        """Begins, in the background, whatever makes the first request with these interpreters start sooner."""
+        ...
 
     def start(self, request_id: str, python: str | None) -> Process:
         """A fresh runtime that waits for its one request.

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from typing import IO, Any
 
 from stillroom.targets import base, carrier
@@ -187,6 +188,7 @@ class Local:
         self._parents: dict[str, _Parent] = {}
         self._lock = threading.Lock()
         self._interrupted = False
+        self._closed = False
 
     def start(self, request_id: str, python: str | None) -> base.Process:
         """See `base.Target`."""
@@ -195,8 +197,24 @@ class Local:
             raise base.TargetFailed("interrupted", "not begun: the command was interrupted", "run it again")
         return parent.start(request_id)
 
+    def prepare(self, pythons: Iterable[str | None]) -> None:
+        """Starts the parents of these interpreters, in the background: importing takes them a while.
+
+        What goes wrong is told by the request that needs the parent.
+        """
+        wanted = list(dict.fromkeys(python or sys.executable for python in pythons))
+
+        def start() -> None:
+            for python in wanted:
+                with contextlib.suppress(base.TargetFailed):
+                    self._parent(python)
+
+        threading.Thread(target=start, daemon=True).start()
+
     def _parent(self, python: str) -> _Parent:
         with self._lock:
+            if self._closed:
+                raise base.TargetFailed("closed", f"{python} is not started: the command is ending", "run it again")
             parent = self._parents.get(python)
             if parent is None or not parent.alive:
                 parent = self._parents[python] = _Parent(python)
@@ -211,5 +229,6 @@ class Local:
     def close(self) -> None:
         """See `base.Target`."""
         with self._lock:
+            self._closed = True
             while self._parents:
                 self._parents.popitem()[1].close()
