@@ -15,7 +15,6 @@ from stillroom.embedded import binaries
 from tests.support import npm_postgres
 from tests.support import postgres as support
 
-
 _EXCUSE = "no machine"
 
 
@@ -26,7 +25,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
     skipped = terminalreporter.stats.get("skipped", [])
     silent = [each for each in skipped if _EXCUSE not in str(each.longrepr)]
     if os.environ.get("CI") and silent:
-        terminalreporter.write_line(f"{len(silent)} tests were skipped without saying why {_EXCUSE} could run them:", red=True)
+        terminalreporter.write_line(f"{len(silent)} skipped without saying why {_EXCUSE} could run them:", red=True)
         for each in silent:
             terminalreporter.write_line(f"  {each.nodeid}: {each.longrepr}", red=True)
 

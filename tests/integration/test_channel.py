@@ -29,10 +29,12 @@ class Heard:
         self.started = threading.Event()
 
     def event(self, event: dict[str, Any]) -> None:
+        """See `channel.Listener`."""
         self.events.append(event)
         self.started.set()
 
     def output(self, data: bytes) -> None:
+        """See `channel.Listener`."""
         self.bytes += len(data)
         self.tail = (self.tail + data)[-2000:]
 
@@ -62,6 +64,7 @@ def target() -> Iterator[local.Local]:
 def request(
     service: projects.Made, database: Database, operation: str = "generate", **changes: Any
 ) -> protocol.Request:
+    """A request for one operation of a service."""
     facts = {
         "name": service.name,
         "path": str(service.path),
@@ -74,6 +77,7 @@ def request(
 
 
 def ask(target: local.Local, asked: protocol.Request, heard: Heard | None = None) -> dict[str, Any]:
+    """The result; raises what it raises."""
     return channel.converse(target.start(asked.id, None), asked, heard or Heard())
 
 
@@ -90,7 +94,8 @@ def test_prints_of_the_service_do_not_disturb_the_answer(
 
 def test_fifty_megabytes_of_log_are_survived(target: local.Local, tmp_path: Path, database: Database) -> None:
     """They pass through; only their end is kept."""
-    noise = 'import sys\nfor _ in range(50):\n    sys.stderr.write("x" * 1023 + "\\n" + "y" * (1024 * 1024 - 1025) + "\\n")\n'
+    line = '"x" * 1023 + "\\n" + "y" * (1024 * 1024 - 1025) + "\\n"'
+    noise = f"import sys\nfor _ in range(50):\n    sys.stderr.write({line})\n"
     shop = projects.make_service(tmp_path / "shop", models=noise + projects.table("product", "name: Mapped[str]"))
     heard = Heard()
     assert ask(target, request(shop, database), heard)["tables"] == 1

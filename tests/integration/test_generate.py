@@ -29,6 +29,7 @@ def database(new_database: NewDatabase) -> Database:
 
 
 def fault_of(ask: asking.Asker, service: projects.Made, database: Database, **options: object) -> faults.Fault:
+    """The fault that generating ends in; every one says what to do."""
     with pytest.raises(faults.Fault) as caught:
         ask(service, database.asyncpg, "generate", **options)
     assert caught.value.mend, "every fault says what to do"
@@ -280,7 +281,9 @@ def test_a_file_template_with_dates_and_folders_is_no_obstacle(
     ask: asking.Asker, tmp_path: Path, database: Database
 ) -> None:
     """The name falls back to Alembic's plain one, since a date would differ from run to run."""
-    ini = projects.INI + "file_template = %%(year)d/%%(month).2d/%%(rev)s_%%(slug)s\nrecursive_version_locations = true\n"
+    ini = (
+        projects.INI + "file_template = %%(year)d/%%(month).2d/%%(rev)s_%%(slug)s\nrecursive_version_locations = true\n"
+    )
     shop = projects.make_service(tmp_path / "shop", ini=ini)
     made = ask(shop, database.asyncpg, "generate")
     assert made["file"]["name"] == f"{made['revision']}_initial_schema.py"

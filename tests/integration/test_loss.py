@@ -12,7 +12,9 @@ from tests.conftest import NewDatabase, NewRole
 from tests.support import asking, projects
 from tests.support.postgres import Database
 
-TABLE = "op.create_table('product', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String, nullable=False))"
+TABLE = """op.create_table(
+    'product', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String, nullable=False)
+)"""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,8 @@ HIDDEN = {
     "function:public.one()": ["CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'"],
     "view:public.names": ["CREATE VIEW names AS SELECT name FROM product WHERE name <> ':x'"],
     "trigger:public.product.touch": [
-        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := NEW.name || ':b'; RETURN NEW; END $$",
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN NEW.name := NEW.name || ':b'; RETURN NEW; END $$",
         "CREATE TRIGGER touch BEFORE UPDATE ON product FOR EACH ROW EXECUTE FUNCTION touch()",
     ],
     "index:public.product_lower": ["CREATE INDEX product_lower ON product (lower(name)) WHERE id > 0"],

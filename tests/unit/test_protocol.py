@@ -13,6 +13,7 @@ from stillroom.runtime import protocol
 
 
 def answer(request_id: str = "r1", *, exit_code: int = 0) -> bytes:
+    """A whole answer, as bytes."""
     written: list[bytes] = []
     writer = protocol.AnswerWriter(written.append, request_id)
     writer.event("started", id=request_id, pid=1)
@@ -23,6 +24,7 @@ def answer(request_id: str = "r1", *, exit_code: int = 0) -> bytes:
 
 
 def read(data: bytes, request_id: str = "r1") -> dict[str, object]:
+    """The final event of an answer."""
     reader = protocol.AnswerReader(request_id)
     reader.feed(data)
     return reader.final()
@@ -124,7 +126,9 @@ def test_a_request_comes_through_whole_and_hides_its_environment() -> None:
     assert "pass-word" not in repr(request)
 
 
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n", b"STILLROOM/1 99999999999\n", b"STILLROOM/1 -1\n", b"STILLROOM/1 10\n{}"])
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\n", b"STILLROOM/1 99999999999\n", b"STILLROOM/1 -1\n", b"STILLROOM/1 10\n{}"]
+)
 def test_a_broken_request_is_refused(data: bytes) -> None:
     """Not of this protocol, too large, or cut off."""
     with pytest.raises(protocol.BrokenAnswer):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from stillroom.registry import json_schema, positions, shape
-
-import jsonschema
 
 _ROOT = Path(__file__).parents[2]
 _SAMPLES = Path(__file__).with_name("registry_samples")

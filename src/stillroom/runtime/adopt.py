@@ -47,8 +47,7 @@ def adopt(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     if not match.equal:
         raise faults.RefusedFault(
             "adopt-differs",
-            f"{service.name}: {found.database} differs from what the history makes in {match.count}: "
-            f"{match.lines[0]}",
+            f"{service.name}: {found.database} differs from what the history makes in {match.count}: {match.lines[0]}",
             "bring the database in line by hand, or write a revision for the difference (invoke revision); "
             f"or empty it: invoke cleanup --service {service.name}",
             detail="\n".join(match.lines),
