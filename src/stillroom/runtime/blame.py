@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import traceback
 from collections.abc import Iterator
 
@@ -10,7 +11,8 @@ from . import faults
 
 __all__ = ["blamed"]
 
-_FOREIGN = ("site-packages", "<carried>", "<frozen", "/lib/python", "<string>")
+_OURS = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - may be in a zip
+_FOREIGN = ("site-packages", _OURS, "<frozen", "/lib/python", "<string>")
 
 
 @contextlib.contextmanager

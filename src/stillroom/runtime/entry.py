@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
     """
     if arguments[0] == "parent":
         forkserver.serve(socket.socket(fileno=int(arguments[1])))
-        return
+        worker.leave(0)  # taking all that was preloaded apart would keep the operator waiting
     answer = os.dup(1)
     os.dup2(2, 1)
     worker.leave(worker.run(sys.stdin.buffer, answer))

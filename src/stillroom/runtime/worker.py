@@ -23,6 +23,8 @@ __all__ = ["TERMINATED", "run"]
 
 TERMINATED = 143
 _GRACE_SECONDS = 15.0
+# Files that are nobody's own code: installed ones, generated ones, ours.
+_FOREIGN = ("site-packages", "<", os.path.dirname(__file__) + os.sep)  # noqa: PTH120 - may be in a zip
 
 
 def run(requests: BinaryIO, answer_descriptor: int) -> int:
@@ -112,7 +114,7 @@ def _first_line(error: BaseException) -> str:
 
 def _last_place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename and not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not any(each in frame.filename for each in _FOREIGN)]
     if not own:
         return ""
     return f" ({own[-1].filename}:{own[-1].lineno})"

@@ -38,7 +38,7 @@ class Target(Protocol):
     """Where the Python of a service runs."""
 
     def prepare(self, pythons: Iterable[str | None]) -> None:
-        """Begins, in the background, whatever makes the first request with these interpreters start sooner."""
+        """Begins what the first request with these interpreters would wait for. Returns at once, fails later."""
         ...
 
     def start(self, request_id: str, python: str | None) -> Process:

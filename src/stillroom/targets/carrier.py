@@ -1,13 +1,18 @@
-"""The runtime as it travels: one small zip, made from the package beside us, the same bytes for the same sources."""
+"""The runtime as it travels: one small zip, made from the package beside us, the same bytes for the same sources.
+
+On this machine it need not travel: there the folder is named where it lies.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib.resources
 import io
+import os
 import zipfile
+from pathlib import Path
 
-__all__ = ["LAUNCHER", "luggage"]
+__all__ = ["LAUNCHER", "address", "luggage"]
 
 # Run as `python -c LAUNCHER worker`: leaves the working directory out of the import path (a service's own `logging.py`
 # must not shadow the standard library), then runs what arrives on standard input.
@@ -25,6 +30,18 @@ def luggage() -> bytes:
     bootstrap = importlib.resources.files("stillroom.targets").joinpath("bootstrap.py").read_bytes()
     archive = _zipped()
     return b"%d\n%s%d\n%s" % (len(bootstrap), bootstrap, len(archive), archive)
+
+
+def address() -> bytes:
+    """What is written there instead, on this machine: bootstrap, and where the runtime lies.
+
+    The luggage itself where it lies in no folder (but in a zip, say) or in one that a line can't name.
+    """
+    folder = importlib.resources.files("stillroom.runtime")
+    if not isinstance(folder, Path) or "\n" in str(folder):
+        return luggage()
+    bootstrap = importlib.resources.files("stillroom.targets").joinpath("beside.py").read_bytes()
+    return b"%d\n%s%s\n" % (len(bootstrap), bootstrap, os.fsencode(folder.absolute()))
 
 
 def _zipped() -> bytes:

@@ -72,16 +72,18 @@ class _Parent:
             ) from error
         finally:
             theirs.close()
-        self._greet()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _greet(self) -> None:
-        """Sends the runtime and waits until the parent has imported what it preloads."""
         assert self._process.stdin is not None  # noqa: S101 - for the type checker: PIPE was asked for
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(carrier.luggage())
+            # Another interpreter may belong to somebody who can't read where this one's packages lie.
+            self._process.stdin.write(carrier.address() if python == sys.executable else carrier.luggage())
             self._process.stdin.close()
         self._lines = self._control.makefile("rb")
+        self._greeted = False
+
+    def _greet(self) -> None:
+        """Waits until the parent has imported what it preloads, which it does while others do other things."""
+        if self._greeted:
+            return
         self._control.settimeout(_START_SECONDS)
         try:
             greeting = self._lines.readline()
@@ -90,6 +92,8 @@ class _Parent:
         self._control.settimeout(None)
         if not greeting:
             raise self._did_not_start()
+        self._greeted = True
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def _did_not_start(self) -> base.TargetFailed:
         assert self._process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
@@ -105,6 +109,8 @@ class _Parent:
 
     def start(self, request_id: str) -> _Worker:
         """Forks a worker."""
+        with self._lock:
+            self._greet()
         request_read, request_write = os.pipe()
         answer_read, answer_write = os.pipe()
         output_read, output_write = os.pipe()
@@ -198,18 +204,13 @@ class Local:
         return parent.start(request_id)
 
     def prepare(self, pythons: Iterable[str | None]) -> None:
-        """Starts the parents of these interpreters, in the background: importing takes them a while.
+        """Starts the parents of these interpreters, which import while others do other things.
 
-        What goes wrong is told by the request that needs the parent.
+        What goes wrong is told by the request that needs the parent: one service's interpreter is not the end of all.
         """
-        wanted = list(dict.fromkeys(python or sys.executable for python in pythons))
-
-        def start() -> None:
-            for python in wanted:
-                with contextlib.suppress(base.TargetFailed):
-                    self._parent(python)
-
-        threading.Thread(target=start, daemon=True).start()
+        for python in dict.fromkeys(python or sys.executable for python in pythons):
+            with contextlib.suppress(base.TargetFailed):
+                self._parent(python)
 
     def _parent(self, python: str) -> _Parent:
         with self._lock:
