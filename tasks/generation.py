@@ -208,7 +208,10 @@ def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
     for outcome in outcomes:
         done = outcome.value
         if done is None:
-            mark = f"skipped: {outcome.skipped}" if outcome.skipped else "[red]✗ failed[/]"
+            refused = outcome.failure is not None and outcome.failure.refused
+            mark = (
+                f"skipped: {outcome.skipped}" if outcome.skipped else f"[red]✗ {'refused' if refused else 'failed'}[/]"
+            )
             rows.append([outcome.service.name, "", "", "", mark, "", "", f"{outcome.seconds:.1f}"])
             continue
         rows.append(

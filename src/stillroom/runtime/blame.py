@@ -6,6 +6,7 @@ import contextlib
 import os
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from . import faults
 
@@ -69,12 +70,13 @@ def _import_error(service: str, doing: str, error: BaseException) -> faults.Faul
         return None
     place = _place(error) if isinstance(error, ImportError) else f" ({error.filename}:{error.lineno})"
     name = getattr(error, "name", None)
-    missing = isinstance(error, ModuleNotFoundError) and name
-    mend = (
-        f"install it for the service's interpreter (pip install {str(name).partition('.')[0]}), or mend the import"
-        if missing
-        else "mend the import; try it with: python -c 'import app.models' in the service's folder"
-    )
+    root = str(name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or not name:
+        mend = "mend the import; try it with: python -c 'import app.models' in the service's folder"
+    elif Path(root).exists() or Path(f"{root}.py").exists():
+        mend = f"{root} is the service's own: mend the name in the import, or in models: of services.yaml"
+    else:
+        mend = f"install it for the service's interpreter (pip install {root}), or mend the import"
     return faults.ProjectFault(
         "models-do-not-import",
         f"{service}: {doing} failed: {type(error).__name__}: {_first_line(error)}{place}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ from . import amend, catalog, faults, loss, recreate, sqltext
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["carried", "row_inserts"]
+__all__ = ["carried", "contents", "row_inserts"]
 
 MAX_ROWS = 10_000
+
+_SEES_ROWS = re.compile(r"\s*CREATE\s+((CONSTRAINT\s+)?TRIGGER|(OR\s+REPLACE\s+)?RULE|MATERIALIZED\s+VIEW)\b", re.I)
 
 _COLUMNS = """
 SELECT quote_ident(a.attname) FROM pg_catalog.pg_attribute a
@@ -59,11 +62,27 @@ def carried(old: catalog.Snapshot, new: catalog.Snapshot, what: loss.Loss, inser
     gone = {item.name for item in items if item.kind in ("table", "view", "materialized_view")}
     items += [item for item in old.all if item.relation in gone and item.name not in gone]
     created = recreate.create_sql(old, items)
+    # Rows go in before what would change them on the way (triggers, rules), or is made from them (materialized views).
+    place = next((at for at, each in enumerate(created) if _SEES_ROWS.match(each)), len(created))
     return amend.Carried(
-        (*created, *inserts),
+        (*created[:place], *inserts, *created[place:]),
         tuple(recreate.drop_sql(items)),
         frozenset(f"{item.kind}:{item.name}" for item in items),
     )
+
+
+def contents(connection: Connection, tables: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """What the rows of these tables are: table -> a query that gives a digest of them, and the digest now.
+
+    The query names the columns, so that it means the same where a model has added some.
+    """
+    found = {}
+    for table in tables:
+        columns = ", ".join(row[0] for row in connection.exec_driver_sql(_COLUMNS.format(table=sqltext.literal(table))))
+        rows = f"SELECT row_to_json(r)::text AS line FROM (SELECT {columns} FROM {table}) r"
+        query = f"SELECT md5(coalesce(string_agg(line, ',' ORDER BY line), '')) FROM ({rows}) lines"
+        found[table] = (query, str(connection.exec_driver_sql(query).scalar()))
+    return found
 
 
 def row_inserts(connection: Connection, tables: Sequence[str]) -> list[str]:

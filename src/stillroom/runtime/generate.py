@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["file_entry", "generate"]
 
+_LISTED = 8
+_ROLE = "SELECT quote_ident(current_user)"
 _LONGEST_ID = 32  # alembic_version.version_num is VARCHAR(32)
 UNREPLAYABLE = "history:unreplayable"
 
@@ -208,8 +210,11 @@ class _Baseline:
                 detail=fault.detail,
                 data={"names": [UNREPLAYABLE]},
             ) from fault
-        self._old_outcome = proof.take(self._place.url, made.version_table, self._own)
-        return loss.judge(self._old_outcome, proven.outcome, self._rows(self._old_outcome), new_rows)
+        self._role = str(connection.run(self._place.url, lambda conn: conn.exec_driver_sql(_ROLE).scalar()))
+        taken = proof.take(self._place.url, made.version_table, self._own)
+        self._old_outcome = loss.without_owner(taken, self._role)
+        new = loss.without_owner(proven.outcome, self._role)
+        return loss.judge(self._old_outcome, new, self._rows(self._old_outcome), new_rows)
 
     def _rows(self, outcome: catalog.Snapshot) -> dict[str, int]:
         tables = [item.name for item in outcome.all if item.kind == "table"]
@@ -217,7 +222,9 @@ class _Baseline:
 
     def _carried(self, left: loss.Loss, proven: proof.Proof) -> amend.Carried:
         self._tell.step("carry over")
-        inserts = connection.run(self._place.url, lambda conn: carry.row_inserts(conn, list(left.rows)))
+        tables = list(left.rows)
+        self._contents = connection.run(self._place.url, lambda conn: carry.contents(conn, tables))
+        inserts = connection.run(self._place.url, lambda conn: carry.row_inserts(conn, tables))
         return carry.carried(self._old_outcome, proven.outcome, left, inserts)
 
     def _still_lost(self, proven: proof.Proof, rows: dict[str, int]) -> loss.Loss:
@@ -225,21 +232,43 @@ class _Baseline:
 
         What was carried over has to be there; a promise that is not kept is no promise.
         """
-        lost = loss.judge(self._old_outcome, proven.outcome, rows, {})
+        lost = loss.judge(self._old_outcome, loss.without_owner(proven.outcome, self._role), rows, {})
         missing = lost.without(self._accepted)
         if missing.names:
             raise self._refusal(missing)
+        self._compare_contents()
         return lost
+
+    def _compare_contents(self) -> None:
+        """Holds the rows that were carried over against those of the old history."""
+
+        def digest(query: str) -> str:
+            return str(connection.run(self._place.url, lambda conn: conn.exec_driver_sql(query).scalar()))
+
+        changed = [table for table, (query, before) in self._contents.items() if digest(query) != before]
+        if changed:
+            raise faults.RefusedFault(
+                "rows-changed",
+                f"{self._of.service.name}: rows carried into {changed[0]} come out otherwise than the old history has them",
+                "something changes them on their way in (a trigger, a default): write this data step by hand, "
+                f"and give the old one up with --accept-loss 'data:{changed[0]}'",
+                data={"tables": changed},
+            )
 
     def _refusal(self, left: loss.Loss) -> faults.RefusedFault:
         names = left.names
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        accept = " ".join(f"--accept-loss '{name}'" for name in names[:3])
+        accept = " ".join(f"--accept-loss '{name}'" for name in names) if len(names) <= _LISTED else "--accept-loss '*'"
         return faults.RefusedFault(
             "would-lose",
             f"{self._of.service.name}: the baseline lacks what the old history makes: {names[0]}{more}",
-            f"--carry-over puts it into the baseline; {accept} gives it up",
-            detail="\n".join([*left.lines, *(f"- data {table}: {count} rows" for table, count in left.rows.items())]),
+            f"--carry-over puts {'them' if more else 'it'} into the baseline; {accept} gives {'them' if more else 'it'} up",
+            detail="\n".join(
+                [
+                    *left.lines,
+                    *(f"- data {table}: {count} row{'s' if count != 1 else ''}" for table, count in left.rows.items()),
+                ]
+            ),
             data={"names": names},
         )
 

@@ -16,7 +16,7 @@ from . import catalog, sqltext
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["Loss", "count_rows", "judge"]
+__all__ = ["Loss", "count_rows", "judge", "without_owner"]
 
 # Kinds that autogenerate does not compare: a changed one is lost, where a changed column is a changed model.
 _UNSEEN_BY_MODELS = frozenset(
@@ -103,8 +103,18 @@ def judge(
     missing += [before for before, _ in difference.changed if before.kind in _UNSEEN_BY_MODELS]
     gone = {item.name for item in missing if item.kind in ("table", "view", "materialized_view")}
     items = [item for item in missing if item.name in gone or item.relation not in gone]
-    rows = {table: count for table, count in old_rows.items() if count > new_rows.get(table, 0) and table not in gone}
+    rows = {table: count for table, count in old_rows.items() if count > new_rows.get(table, 0)}
     return Loss(tuple(sorted(items)), rows, tuple(difference.lines()))
+
+
+def without_owner(snapshot: catalog.Snapshot, role: str) -> catalog.Snapshot:
+    """The snapshot without what only says that `role` owns it: whoever runs a revision owns what it makes.
+
+    Args:
+        role: as SQL writes it.
+    """
+    said = f" OWNER TO {role}"
+    return catalog.Snapshot(item for item in snapshot.all if item.kind != "owner" or not item.definition.endswith(said))
 
 
 def count_rows(connection: Connection, tables: Sequence[str]) -> dict[str, int]:
