@@ -119,8 +119,11 @@ class Call:
         def stop(number: int, frame: FrameType | None) -> None:
             for each in _SIGNALS:
                 signal.signal(each, signal.SIG_IGN)
-            opened.interrupt()
-            self.say("\ninterrupted: what runs is ended, and cleans up behind itself …")
+            if opened.interrupt():
+                # Straight to the descriptor: the signal may have come in the middle of a print.
+                os.write(
+                    sys.stderr.fileno(), "\ninterrupted: what runs is ended, and cleans up behind itself …\n".encode()
+                )
             raise errors.Interrupted(number)
 
         # What is ignored stays so: that is how nohup, and a shell's background jobs, are meant.

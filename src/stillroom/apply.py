@@ -31,17 +31,27 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Revision:
-    """A revision that an upgrade runs: its id, message, file name; `statements` where they were recorded."""
+    """A revision that an upgrade runs: its id, message, file name.
+
+    Where its SQL was recorded: `statements`, and how it is `noted` in the version table.
+    """
 
     id: str
     message: str
     file: str
     statements: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Revision:
         """The revision that the runtime described."""
-        return cls(value["revision"], value["message"], value["file"], tuple(value.get("statements", ())))
+        return cls(
+            value["revision"],
+            value["message"],
+            value["file"],
+            tuple(value.get("statements", ())),
+            tuple(value.get("noted", ())),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,11 +177,13 @@ class Recorded:
     """The SQL that an upgrade would run.
 
     Attributes:
+        prepare: statements ahead of them: the version table, where there is none.
         revisions: those that are pending, in order, with their statements.
         before, after: the revisions that the database is at, and would be at.
         address: `host:port/database`.
     """
 
+    prepare: tuple[str, ...]
     revisions: tuple[Revision, ...]
     state: str
     before: tuple[str, ...]
@@ -180,20 +192,26 @@ class Recorded:
 
     @property
     def script(self) -> str:
-        """The SQL as a script: a comment before each revision, a semicolon after each statement."""
-        lines = []
+        """The SQL as a script for psql that does all of it, the version table included.
+
+        A comment before each revision, a semicolon after each statement.
+        """
+        lines = [*self.prepare]
         for revision in self.revisions:
             title = " ".join(part for part in (revision.id, revision.message) if part)
-            lines.append(f"-- {title} ({revision.file})")
-            lines += [
-                each if each.startswith("--") else f"{each.rstrip().rstrip(';')};" for each in revision.statements
-            ]
-        return "\n".join(lines)
+            lines += [f"-- {title} ({revision.file})", *revision.statements, *revision.noted]
+        return "\n".join(each if each.startswith("--") else f"{each.rstrip().rstrip(';')};" for each in lines)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
         revisions = [
-            {"revision": each.id, "message": each.message, "file": each.file, "statements": list(each.statements)}
+            {
+                "revision": each.id,
+                "message": each.message,
+                "file": each.file,
+                "statements": list(each.statements),
+                "noted": list(each.noted),
+            }
             for each in self.revisions
         ]
         return {**dataclasses.asdict(self), "revisions": revisions}
@@ -207,6 +225,7 @@ def record(
     def one(service: model.Service, follower: fleet.Follower) -> Recorded:
         answer = opened.call(service, "record_sql", {"to": options.to}, follower)
         return Recorded(
+            tuple(answer["prepare"]),
             tuple(Revision.from_dict(each) for each in answer["revisions"]),
             answer["state"],
             tuple(answer["before"]),

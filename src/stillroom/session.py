@@ -51,10 +51,12 @@ class Session:
     ) -> None:
         self._stack.close()
 
-    def interrupt(self) -> None:
-        """Makes what runs at the targets clean up and end, soon. For signal handlers: returns at once, locks nothing."""
-        if self._target is not None:
-            self._target.interrupt()
+    def interrupt(self) -> bool:
+        """Makes what runs at the targets clean up and end, soon; whether anything runs.
+
+        For signal handlers: returns at once, locks nothing.
+        """
+        return self._target is not None and self._target.interrupt()
 
     def open(self, services: tuple[model.Service, ...]) -> None:
         """Starts what these services need: the embedded server with their databases, where the registry says so.
@@ -133,7 +135,7 @@ class Session:
         found = {name: Secret(value) for name, value in service.env.items()}
         if self.embedded is not None:
             if self._uses_embedded_database:
-                found[service.url_variable] = Secret(self.embedded.url(service.database))
+                found[service.url_variable] = Secret(self.embedded.url(service.database, f"postgresql+{service.driver}"))
                 # It listens on the loopback only and speaks no TLS; asking whether it does costs more than connecting.
                 found.setdefault("PGSSLMODE", Secret("disable"))
             elif self._uses_embedded_scratch(service):

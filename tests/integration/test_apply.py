@@ -662,6 +662,10 @@ def test_the_sql_of_what_is_pending(ask: asking.Asker, tmp_path: Path, database:
     assert scratch_databases(database, service) == []
     assert (recorded["before"], recorded["after"]) == (["0001"], ["0003"])
     assert [each["revision"] for each in recorded["revisions"]] == ["0002", "0003"]
+    assert recorded["prepare"] == []
+    assert recorded["revisions"][0]["noted"] == [
+        "UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001'"
+    ]
     assert recorded["revisions"][0]["statements"] == ["ALTER TABLE product ADD COLUMN note VARCHAR"]
     kind = "::VARCHAR"
     assert recorded["revisions"][1]["statements"] == [

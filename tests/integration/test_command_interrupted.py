@@ -74,7 +74,11 @@ def test_an_interrupt_is_told_to_machines_too(private: fleets.Fleet) -> None:
 
 def test_what_was_done_before_an_interrupt_is_told(shop: fleets.Fleet) -> None:
     """One service has its baseline, the other is as it was."""
-    shop.services["sales"].write("migrations/env.py", "import time\ntime.sleep(600)\n")
+    made = shop.services["sales"]
+    env = (made.migrations / "env.py").read_text()
+    made.write(
+        "migrations/env.py", env.replace("    engine = create", "    await asyncio.sleep(600)\n    engine = create")
+    )
     with shop.program.running("regenerate", "--ignore-preflight", "--verbose") as running:
         running.until("regenerate: 2 services")
         running.until("auth: ✓")

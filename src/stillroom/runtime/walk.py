@@ -42,12 +42,14 @@ class Ran:
         revision: its id.
         statements: what it sent to the database, in order. Alembic's own bookkeeping, and questions to the server's
             catalogs, are left out.
+        noted: how Alembic noted it in the version table, where statements are kept.
         returned: whether its `upgrade()` returned.
         done: whether it was noted in the version table, too.
     """
 
     revision: str
     statements: list[Statement] = dataclasses.field(default_factory=list)
+    noted: list[str] = dataclasses.field(default_factory=list)
     returned: bool = False
     done: bool = False
 
@@ -165,8 +167,12 @@ def _listening(walk: Walk) -> Iterator[None]:
 
     def executing(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
         ran = walk.current
-        if ran is not None and not ran.returned:
-            texts = literals.written(statement, parameters, context, executemany) if walk.keep else [statement.strip()]
+        if ran is None or (ran.returned and not walk.keep):
+            return
+        texts = literals.written(statement, parameters, context, executemany) if walk.keep else [statement.strip()]
+        if ran.returned:
+            ran.noted += texts
+        else:
             ran.statements += [Statement(each, _commits_at_once(conn)) for each in texts]
 
     def failed(context: Any) -> None:

@@ -53,8 +53,11 @@ class Target(Protocol):
         """
         ...
 
-    def interrupt(self) -> None:
-        """Makes what runs clean up and end, soon, and refuses to start more; returns at once, locks nothing."""
+    def interrupt(self) -> bool:
+        """Makes what runs clean up and end, soon, and refuses to start more; whether anything runs.
+
+        Returns at once, and locks nothing: signal handlers call it.
+        """
         ...
 
     def close(self) -> None:

@@ -168,10 +168,11 @@ class _Parent:
         """Whether it can start workers."""
         return self._process.poll() is None
 
-    def interrupt(self) -> None:
-        """Tells the parent to end its workers and itself; does not wait for it."""
+    def interrupt(self) -> bool:
+        """Tells the parent to end its workers and itself; does not wait for it. Whether it has any."""
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
+        return bool(self._workers)
 
     def close(self) -> None:
         """Ends the parent; its workers end with it."""
@@ -221,11 +222,11 @@ class Local:
                 parent = self._parents[python] = _Parent(python)
             return parent
 
-    def interrupt(self) -> None:
+    def interrupt(self) -> bool:
         """See `base.Target`."""
         self._interrupted = True  # without the lock: this runs in a signal handler, maybe of the thread that holds it
-        for parent in list(self._parents.values()):
-            parent.interrupt()
+        running = [parent.interrupt() for parent in list(self._parents.values())]
+        return any(running)
 
     def close(self) -> None:
         """See `base.Target`."""
