@@ -20,12 +20,10 @@ __all__ = ["database"]
         "start": "Start the embedded database and keep it running until --stop.",
         "stop": "Stop it, as soon as no command uses it.",
         "urls": "Print the services' URLs as export lines (with --json: an object); implies --start.",
-        "driver": "What stands before :// in the URLs; `postgresql` suits psql.",
+        "driver": "What stands before :// in the URLs (default: as each service connects); `postgresql` suits psql.",
     },
 )
-def database(
-    call: Call, start: bool = False, stop: bool = False, urls: bool = False, driver: str = "postgresql+asyncpg"
-) -> None:
+def database(call: Call, start: bool = False, stop: bool = False, urls: bool = False, driver: str = "") -> None:
     """Show, start or stop the embedded database, or print its URLs for your shell.
 
     Commands start it when they need it and stop it when the last of them is done; this keeps it for psql or a service.
@@ -57,7 +55,7 @@ def _print_urls(call: Call, driver: str) -> None:
     with server.running(call.fleet.state) as embedded:
         server.start(call.fleet.state)
         embedded.ensure(service.database for service in call.services)
-        found = export.urls(call.services, lambda name: embedded.url(name, driver))
+        found = export.urls(call.services, embedded.url, driver)
     if call.json:
         call.answer(found)
         return

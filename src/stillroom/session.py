@@ -135,7 +135,9 @@ class Session:
         found = {name: Secret(value) for name, value in service.env.items()}
         if self.embedded is not None:
             if self._uses_embedded_database:
-                found[service.url_variable] = Secret(self.embedded.url(service.database, f"postgresql+{service.driver}"))
+                found[service.url_variable] = Secret(
+                    self.embedded.url(service.database, f"postgresql+{service.driver}")
+                )
                 # It listens on the loopback only and speaks no TLS; asking whether it does costs more than connecting.
                 found.setdefault("PGSSLMODE", Secret("disable"))
             elif self._uses_embedded_scratch(service):

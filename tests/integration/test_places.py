@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stillroom import session
 from stillroom.runtime import faults
 from tests.conftest import NewDatabase, NewRole
 from tests.support import asking, projects
@@ -84,7 +85,7 @@ def test_reset_in_place_generates_on_the_own_database(
     )  # fmt: skip
     assert made["scratch"]["strategy"] == "reset-in-place"
     assert dump.stat().st_size > 0
-    assert made["dumped"]["dump"]["file"] == str(dump)
+    assert made["dumped"]["file"] == str(dump)
     assert own.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("stranger",)]
 
 
@@ -157,3 +158,22 @@ def test_a_second_history_in_the_schema_is_refused(
     assert caught.value.code == "other-histories"
     assert "other_version" in caught.value.message
     assert own.fetch("SELECT count(*) FROM theirs") == [(0,)]
+
+
+def test_the_embedded_server_s_urls_are_made_for_the_service_s_driver(tmp_path: Path) -> None:
+    """A service with a synchronous env.py and psycopg2 goes from models to an applied migration."""
+    env = projects.ENV.replace(
+        "from sqlalchemy.ext.asyncio import create_async_engine", "from sqlalchemy import create_engine"
+    ).replace(
+        "    asyncio.run(run_online())",
+        '    with create_engine(os.environ["{url_variable}"]).connect() as connection:\n        run_on(connection)',
+    )
+    shop = projects.make_service(tmp_path / "shop", env=env, driver="psycopg2")
+    fleet = projects.make_registry(
+        tmp_path, shop, environments={"development": {"target": "local", "database": "embedded"}}
+    )
+    with session.Session(fleet, fleet.environments["development"], 1) as opened:
+        opened.open(fleet.services)
+        made = opened.call(fleet.services[0], "generate")
+        (shop.versions / made["file"]["name"]).write_text(made["file"]["content"])
+        assert opened.call(fleet.services[0], "upgrade")["outcome"] == "upgraded"

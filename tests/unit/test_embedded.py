@@ -39,7 +39,7 @@ def test_no_databases_ask_nothing_of_the_server() -> None:
 def test_each_variable_gets_the_url_of_its_database() -> None:
     """Services that share a database get the same URL under their own names."""
     services = [Service("POS_DATABASE_URL", "shop"), Service("ORDERS_DATABASE_URL", "shop"), Service("A_URL", "a")]
-    assert export.urls(services, lambda name: f"postgresql://host/{name}") == {
+    assert export.urls(services, lambda name, driver: f"{driver}://host/{name}", "postgresql") == {
         "POS_DATABASE_URL": "postgresql://host/shop",
         "ORDERS_DATABASE_URL": "postgresql://host/shop",
         "A_URL": "postgresql://host/a",

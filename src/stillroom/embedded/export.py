@@ -18,10 +18,21 @@ class _Service(Protocol):
     @property
     def database(self) -> str: ...
 
+    @property
+    def driver(self) -> str: ...
 
-def urls(services: Iterable[_Service], url: Callable[[str], str]) -> dict[str, str]:
-    """Each service's URL variable with the URL of its database, which `url` gives (`Embedded.url`)."""
-    return {service.url_variable: url(service.database) for service in services}
+
+def urls(services: Iterable[_Service], url: Callable[[str, str], str], driver: str = "") -> dict[str, str]:
+    """Each service's URL variable with the URL of its database, which `url` gives (`Embedded.url`).
+
+    Args:
+        services: which ones.
+        url: `(database, driver) -> URL`.
+        driver: what stands before `://`; empty: what each service connects with.
+    """
+    return {
+        service.url_variable: url(service.database, driver or f"postgresql+{service.driver}") for service in services
+    }
 
 
 def export_lines(variables: Mapping[str, str]) -> list[str]:

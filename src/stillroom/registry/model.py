@@ -33,6 +33,7 @@ class Service:
         models: modules to import so that every model is known; empty when `env.py` imports them itself.
         metadata: `module:attribute` of the `MetaData`; None: found as `Base.metadata` or env.py's `target_metadata`.
         url_variable: name of the variable from which `env.py` reads the database's URL.
+        driver: "asyncpg", "psycopg" or "psycopg2": what the embedded server's URLs are made for.
         scratch_url_variable: name of the variable that holds the URL of an empty scratch database, or None.
         database: name that tells who shares a database; the embedded server's database is called so.
         schemas: what the service owns in it; None: derived from its metadata and history.
@@ -77,6 +78,7 @@ class Service:
     scratch: str | None
     message: str
     shares_with: tuple[str, ...] = ()
+    driver: str = "asyncpg"
 
     @property
     def env_name(self) -> str:

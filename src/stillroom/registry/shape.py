@@ -50,6 +50,7 @@ Plain = Annotated[
 """The value of an environment variable; numbers and truth values are taken as they are written."""
 
 Scratch = Literal["embedded", "create"]
+Driver = Literal["asyncpg", "psycopg", "psycopg2"]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -80,6 +81,9 @@ class ServiceShape(_Shape):
     url_variable: str = "{NAME}_DATABASE_URL"
     """Name of the environment variable from which env.py reads the database's URL. Default: one variable a service, so
     that a whole fleet fits into one shell."""
+
+    driver: Driver = "asyncpg"
+    """What the service connects with: the embedded server's URLs are made for it. Default: the driver of async code."""
 
     scratch_url_variable: str | None = None
     """Name of the environment variable that holds the URL of an empty database to generate on. Default: none, a scratch

@@ -216,7 +216,9 @@ class Local:
     def _parent(self, python: str) -> _Parent:
         with self._lock:
             if self._closed:
-                raise base.TargetFailed("closed", f"{python} is not started: the command is ending", "run it again")
+                raise base.TargetFailed(
+                    "interrupted", f"{python} is not started: the command is ending", "run it again"
+                )
             parent = self._parents.get(python)
             if parent is None or not parent.alive:
                 parent = self._parents[python] = _Parent(python)
