@@ -250,6 +250,12 @@ def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
     kept = [outcome.value.backup for outcome in outcomes if outcome.value is not None and outcome.value.backup]
     if kept:
         call.say("The replaced files are kept; invoke restore --service NAME puts them back")
+    arrived = [outcome.value for outcome in outcomes if outcome.value is not None]
+    if any(each.copied for each in arrived):
+        follows = "" if all(each.applied for each in arrived) else "; invoke apply upgrades the databases"
+        call.say(
+            f"Next: look at the new files (git diff), and commit them{follows}; invoke status shows where all stands"
+        )
 
 
 def _relative(path: object, call: Call) -> str:
