@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -117,7 +118,8 @@ def test_kill_9_at_any_moment_leaves_a_whole_history(private: fleets.Fleet) -> N
             time.sleep(delay)
             family = running.family()
             for pid in family[: chance.choice((1, len(family)))]:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it may be done by then
+                    os.kill(pid, signal.SIGKILL)
             running.finish()
         assert program.gone(family)
         interrupted = any((private.folder / ".stillroom" / "replacements").glob("*.json"))

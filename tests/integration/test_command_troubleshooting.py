@@ -122,28 +122,6 @@ def test_a_missing_folder_is_named_with_the_command_that_makes_it(auth: fleets.F
     assert auth.run("regenerate").code == 0
 
 
-def test_what_the_database_says_no_to_is_told_by_kind(auth: fleets.Fleet) -> None:
-    """No server, no database, a wrong password: each with what to look at."""
-    url = auth.program.variables["AUTH_DATABASE_URL"]
-    head, _, _ = url.rpartition("/")
-    password = auth.roles["auth"].password
-    cases = {
-        f"{head}/not_there": ("has no database 'not_there'", "createdb"),
-        url.replace(f":{password}@", ":wrong@"): (
-            "password authentication failed",
-            "Check user and password of the URL",
-        ),
-        "postgresql+asyncpg://me@127.0.0.1:1/x": ("No PostgreSQL answers for localhost:1/x", "pg_isready"),
-        "mysql://me@127.0.0.1/x": ("AUTH_DATABASE_URL", "postgresql"),
-    }
-    for wrong, (message, mend) in cases.items():
-        ran = auth.run("preflight", variables={"AUTH_DATABASE_URL": wrong})
-        assert ran.code == 3, ran.told
-        assert message in ran.stdout, ran.told
-        assert mend in ran.stdout, ran.told
-        assert password not in ran.stdout + ran.stderr
-
-
 def test_services_that_end_hang_or_shout_are_told_apart(tmp_path: Path, new_database: NewDatabase, owner: Role) -> None:
     """A crash, a hang past the limit and a flood of output, in three services at once: the third is survived."""
     fleet = fleets.Fleet(tmp_path / "shop")
