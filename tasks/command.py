@@ -173,7 +173,9 @@ class Call:
 
     def say(self, line: str = "") -> None:
         """A line for people, beside the data: on standard error."""
-        print(line, file=sys.stderr)
+        from stillroom.people import fitting
+
+        print(fitting.fit(line, sys.stderr), file=sys.stderr)
 
     def confirm(self, question: str, *, yes: bool, flag: str = "--yes") -> None:
         """Asks, unless the answer was given.
@@ -316,10 +318,10 @@ def _tell(
     if call.json:
         error = {"code": code, "message": message, "mend": mend, "detail": detail, "data": dict(data or {})}
         call.answer({"command": call.name, "ok": False, "error": error})
-    print(f"✗ {message}", file=sys.stderr)
+    call.say(f"✗ {message}")
     if detail:
-        print(detail, file=sys.stderr)
+        call.say(detail)
     if mend:
-        print(f"→ {mend}", file=sys.stderr)
+        call.say(f"→ {mend}")
     if call.debug:
         traceback.print_exc(file=sys.stderr)

@@ -93,4 +93,4 @@ class Interrupted(KeyboardInterrupt):
     @property
     def mend(self) -> str:
         """What to do."""
-        return "run it again when you want to: what was not done is as it was before"
+        return "run it again when you want to; invoke status shows how far it came"

@@ -217,7 +217,7 @@ def apply(
 
     def one(service: model.Service, follower: fleet.Follower) -> Done:
         answer = opened.call(service, "upgrade", {}, follower)
-        return dataclasses.replace(made[service.name], applied="already there" if answer["unchanged"] else "upgraded")
+        return dataclasses.replace(made[service.name], applied="at head" if answer["unchanged"] else "upgraded")
 
     services = [each.service for each in generated if each.value is not None]
     applied = fleet.run(services, one, watcher, jobs=opened.jobs, ordered=True, earlier=unmade)

@@ -10,6 +10,7 @@ import pytest
 
 from stillroom.runtime import catalog, connection
 from tests.conftest import NewDatabase, NewRole
+from tests.integration.conftest import SHOP
 from tests.support import fleets, projects
 from tests.support.postgres import Database, Role
 
@@ -241,3 +242,29 @@ def test_the_right_flags_lift_the_protection_of_an_environment(full: fleets.Flee
     ran = full.run("cleanup", "--yes", "--environment", "live", "--allow-protected", "live", "--expect-database", name)
     assert ran.code == 0, ran.told
     assert tables(full.databases["auth"]) == []
+
+
+def test_rights_that_are_missing_are_named_with_the_line_that_gives_them(
+    tmp_path: Path, new_database: NewDatabase, new_role: NewRole
+) -> None:
+    """Tables of the service that belong to another role; and 003's `permission denied for schema public`."""
+    database, weak, strong = new_database(), new_role(), new_role()
+    fleet = fleets.Fleet(tmp_path / "fleet").add("auth", database, weak, models=SHOP).written()
+    database.execute(f"GRANT ALL ON SCHEMA public TO {strong.name}, {weak.name}")
+    database.execute(ROWS, role=strong)
+    try:
+        with fleet.untouched():
+            ran = fleet.run("cleanup", "--yes", "--skip-backup")
+            assert ran.code == 4, ran.told
+            assert f"table public.account in database {database.name} belongs to role {strong.name}" in ran.stderr
+            assert f"ALTER TABLE public.account OWNER TO {weak.name};" in ran.stderr
+        database.execute(f"ALTER TABLE account OWNER TO {weak.name}; ALTER TABLE session OWNER TO {weak.name}")
+        database.execute(f"DROP VIEW emails; REVOKE ALL ON SCHEMA public FROM PUBLIC, {weak.name}")
+        with fleet.untouched():
+            ran = fleet.run("cleanup", "--yes", "--skip-backup")
+            assert ran.code == 1, ran.told
+            assert "permission denied for schema public" in ran.stderr
+            assert f"GRANT ALL PRIVILEGES ON SCHEMA public TO {weak.name};" in ran.stderr
+            assert fleet.run("cleanup", "--yes").code != 0
+    finally:
+        database.execute(f"REVOKE ALL ON SCHEMA public FROM {strong.name}, {weak.name}")

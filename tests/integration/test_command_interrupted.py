@@ -16,6 +16,7 @@ from stillroom.embedded import binaries, process
 from stillroom.embedded.cluster import Cluster
 from tests.integration.conftest import SHOP
 from tests.support import fleets, program, projects
+from tests.support.postgres import Role
 
 STEPS = ("project", "scratch database", "autogenerate", "upgrade", "downgrade", "replay old history", "copy back")
 SEED = 20261122
@@ -52,7 +53,7 @@ def test_a_signal_cleans_up_and_says_what_was_not_done(
     assert ran.code == code, ran.told
     assert ran.stderr.splitlines()[-2:] == [
         "✗ interrupted; not done: auth",
-        "→ run it again when you want to: what was not done is as it was before",
+        "→ run it again when you want to; invoke status shows how far it came",
     ]
     assert "Traceback" not in ran.stderr.partition("interrupted")[2].replace("auth | Traceback", "")
     assert program.gone(family)
@@ -136,6 +137,24 @@ def until(running: program.Running, step: str) -> None:
         running.until(f"auth: {step}\n")
     except AssertionError:
         assert "unchanged" in running.process.stdout.read()  # type: ignore[union-attr]
+
+
+def test_rows_survive_a_kill_after_their_dump(private: fleets.Fleet, owner: Role) -> None:
+    """In place, the database is emptied after a dump; killed there, the dump is listed, and brings the rows back."""
+    database = private.databases["auth"]
+    database.execute("CREATE TABLE account (id int, email text); INSERT INTO account VALUES (1, 'me')", role=owner)
+    with private.program.running("regenerate", "--reset-in-place", "--yes", "--verbose") as running:
+        running.until("its rows were dumped to")
+        running.until("auth: autogenerate")
+        family = running.family()
+        for pid in family:
+            os.kill(pid, signal.SIGKILL)
+    assert program.gone(family)
+    assert database.fetch("SELECT to_regclass('account')") == [(None,)]
+    assert private.history("auth") == {}
+    ran = private.run("restore", "--service", "auth", "--database", "--yes")
+    assert ran.code == 0, ran.told
+    assert database.fetch("SELECT * FROM account") == [(1, "me")]
 
 
 @pytest.fixture

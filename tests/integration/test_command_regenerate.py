@@ -130,7 +130,7 @@ def test_apply_upgrades_the_database(auth: fleets.Fleet) -> None:
     with auth.untouched():
         again = auth.run("regenerate", "--apply", "--yes")
         assert again.code == 0, again.told
-    assert "already there" in again.stdout
+    assert "at head" in again.stdout
 
 
 def test_without_a_terminal_it_refuses_to_replace_or_apply(made: fleets.Fleet) -> None:

@@ -97,7 +97,7 @@ def test_a_hardcoded_url_is_stopped_before_a_statement(tmp_path: Path, new_datab
         assert owner.password not in ran.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="no machine runs this as root: root may write anywhere")
 def test_a_folder_that_cannot_be_written_is_found_before_the_run(auth: fleets.Fleet) -> None:
     """Files that do not arrive: preflight tries, and says how to mend it."""
     versions = auth.services["auth"].versions
@@ -120,6 +120,28 @@ def test_a_missing_folder_is_named_with_the_command_that_makes_it(auth: fleets.F
     assert f"mkdir -p {versions}" in ran.stderr
     versions.mkdir()
     assert auth.run("regenerate").code == 0
+
+
+def test_what_the_database_says_no_to_is_told_by_kind(auth: fleets.Fleet) -> None:
+    """No server, no database, a wrong password: each with what to look at."""
+    url = auth.program.variables["AUTH_DATABASE_URL"]
+    head, _, _ = url.rpartition("/")
+    password = auth.roles["auth"].password
+    cases = {
+        f"{head}/not_there": ("has no database 'not_there'", "createdb"),
+        url.replace(f":{password}@", ":wrong@"): (
+            "password authentication failed",
+            "Check user and password of the URL",
+        ),
+        "postgresql+asyncpg://me@127.0.0.1:1/x": ("No PostgreSQL answers for localhost:1/x", "pg_isready"),
+        "mysql://me@127.0.0.1/x": ("AUTH_DATABASE_URL", "postgresql"),
+    }
+    for wrong, (message, mend) in cases.items():
+        ran = auth.run("preflight", variables={"AUTH_DATABASE_URL": wrong})
+        assert ran.code == 3, ran.told
+        assert message in ran.stdout, ran.told
+        assert mend in ran.stdout, ran.told
+        assert password not in ran.stdout + ran.stderr
 
 
 def test_services_that_end_hang_or_shout_are_told_apart(tmp_path: Path, new_database: NewDatabase, owner: Role) -> None:

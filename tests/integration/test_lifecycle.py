@@ -210,6 +210,28 @@ def test_a_database_that_moved_since_it_was_looked_at(
     assert outcomes_by_name(done) == {"shop": "changed-since-plan"}
 
 
+def test_the_script_of_a_dry_run(tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recorded SQL as a script that does all of it: comments, semicolons, and what notes each revision."""
+    database = new_database()
+    service = make(tmp_path, "shop", database, monkeypatch)
+    service.add(projects.revision("shop2", "shop1", upgrade="op.execute('DROP TABLE shop;')"))
+    found = projects.make_registry(tmp_path, service)
+
+    with opened(found) as ready:
+        [recorded] = apply.record(ready, found.services, apply.Options(), Seen())
+
+    assert recorded.value is not None
+    assert recorded.value.script.splitlines()[1] == "-- shop1 shop1 (shop1_.py)"
+    assert recorded.value.script.splitlines()[-3:] == [
+        "-- shop2 shop2 (shop2_.py)",
+        "DROP TABLE shop;",
+        "UPDATE alembic_version SET version_num='shop2' WHERE alembic_version.version_num = 'shop1';",
+    ]
+    database.execute(recorded.value.script)
+    assert database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("alembic_version",)]
+    assert database.fetch("SELECT version_num FROM alembic_version") == [("shop2",)]
+
+
 def test_adopt_over_a_fleet(tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each database is compared on its own: what is equal is stamped, what differs is told; a dry run stamps nothing."""
     equal, other = new_database(), new_database()

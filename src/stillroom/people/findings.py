@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stillroom import fleet
-from stillroom.people import tables
+from stillroom.people import fitting, tables
 from stillroom.reports import Report
 
 __all__ = ["document", "lines", "show", "summary"]
@@ -24,7 +24,8 @@ def show(outcomes: Sequence[fleet.Outcome[Report]], *, verbose: bool) -> None:
     paint = sys.stdout.isatty()
     for report in reports:
         for level, line in lines(report, width, verbose=verbose):
-            sys.stdout.write(f"{_painted(line, level) if paint else line}\n")
+            shown = fitting.fit(line, sys.stdout)
+            sys.stdout.write(f"{_painted(shown, level) if paint else shown}\n")
     sys.stdout.write(f"\n{_closing(reports)}\n")
     sys.stdout.flush()
 

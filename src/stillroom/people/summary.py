@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stillroom import fleet
+from stillroom.people import fitting
 
 __all__ = ["document", "exit_code", "failures", "print_json"]
 
@@ -26,9 +27,9 @@ def failures(outcomes: Sequence[fleet.Outcome[Any]], *, verbose: bool = False, d
 
 def _failure(name: str, failure: fleet.Failure, *, verbose: bool, debug: bool) -> None:
     named = failure.message if failure.message.startswith(f"{name}:") else f"{name}: {failure.message}"
-    _say(f"\n✗ {named}")
+    _say(f"\n{fitting.fit(f'✗ {named}', sys.stderr)}")
     if failure.mend:
-        _say(f"  → {failure.mend}")
+        _say(fitting.fit(f"  → {failure.mend}", sys.stderr))
     lines = (failure.detail if debug else failure.detail.partition(_TRACEBACK)[0].rstrip()).splitlines()
     shown = lines if verbose or debug else lines[:20]
     for line in shown:

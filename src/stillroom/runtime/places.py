@@ -11,7 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import cleaning, connection, environment, facts, guard, kept, owned, ownership, reset, scratch, temporary, urls
+from . import (
+    cleaning,
+    connection,
+    ending,
+    environment,
+    facts,
+    guard,
+    kept,
+    owned,
+    ownership,
+    reset,
+    scratch,
+    temporary,
+    urls,
+)
 
 if TYPE_CHECKING:
     from . import protocol, telling
@@ -106,7 +120,8 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
         with environment.pointed_at(service, url), guard.only(url, variable=service.url_variable):
             yield here
     finally:
-        here.renew()
+        with ending.undisturbed():
+            here.renew()
 
 
 def sweep(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def status(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         "pending": [code.describe(each) for each in standing.pending] if observed is not None else [],
         "unknown": list(standing.unknown),
         "message": unreachable.message if unreachable is not None else sentence(standing),
-        "mend": unreachable.mend if unreachable is not None else "",
+        "mend": unreachable.mend if unreachable is not None else mend(standing, service.name),
         "address": str(urls.address(url)),
     }
 
@@ -68,6 +68,18 @@ def sentence(standing: state.Standing) -> str:
         return "there are tables, but no revision is noted"
     if standing.state == state.NO_MIGRATIONS and standing.applied:
         return f"the code has no revision, but the database is at {', '.join(standing.applied)}"
+    return ""
+
+
+def mend(standing: state.Standing, service: str) -> str:
+    """What to do about a state; empty where there is nothing to be done."""
+    if standing.state in (state.BEHIND, state.EMPTY):
+        return f"invoke apply --service {service}"
+    if standing.state in (state.UNVERSIONED, state.AHEAD):
+        restored = (
+            "" if standing.state == state.UNVERSIONED else f"; files are missing: invoke restore --service {service}"
+        )
+        return f"the database is right: invoke adopt --service {service}, which compares first{restored}"
     return ""
 
 
