@@ -6,7 +6,7 @@ import ast
 import contextlib
 from collections.abc import Iterator
 
-from . import locations, project
+from . import locations, project, revision_head
 
 __all__ = ["read"]
 
@@ -17,11 +17,11 @@ def read(source: bytes) -> project.VersionTable | None:
     Raises:
         faults.ProjectFault: `env-does-not-parse`.
     """
-    written_out: str | bytes = source
+    written_out: bytes | ast.Module = source
     if b"**" in source:
         with contextlib.suppress(SyntaxError):  # told by what reads it next
-            tree = ast.parse(source)
-            written_out = ast.unparse(_Unpacked(_dictionaries(tree)).visit(tree))
+            tree = revision_head.parse_module(source, "env.py")
+            written_out = ast.fix_missing_locations(_Unpacked(_dictionaries(tree)).visit(tree))
     found = locations.version_table_in_env(written_out)
     return project.VersionTable(found.table, found.schema) if found.known else None
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from . import operations, worker
 
-__all__ = ["PRELOADED", "serve"]
+__all__ = ["PRELOADED", "preload", "serve"]
 
 PRELOADED = (
     "logging.config",
@@ -42,14 +42,7 @@ _GRACE_SECONDS = 10.0
 
 def serve(control: socket.socket) -> None:
     """Forks workers until the operator closes the control socket; then ends them and returns."""
-    # What is missing here is the business of preflight, in the worker that needs it.
-    for name in PRELOADED:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    for module in operations.modules():
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f".{module}", __package__)
-    gc.freeze()
+    preload()
     children: dict[int, str] = {}
     wakeup_read, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)
@@ -69,6 +62,22 @@ def serve(control: socket.socket) -> None:
                 else:
                     os.read(wakeup_read, 4096)
                     _reap(control, children)
+
+
+def preload() -> None:
+    """Imports, and rehearses, what workers will need."""
+    # What is missing here is the business of preflight, in the worker that needs it.
+    for name in PRELOADED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for module in operations.modules():
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f".{module}", __package__)
+    # Workers get on without it, whatever goes wrong in it with libraries of other versions.
+    with contextlib.suppress(Exception):
+        importlib.import_module(".rehearsal", __package__).rehearse()
+    gc.collect()
+    gc.freeze()
 
 
 def _accept(control: socket.socket, children: dict[int, str]) -> bool:

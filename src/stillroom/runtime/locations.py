@@ -111,8 +111,8 @@ def locations(
     )
 
 
-def version_table_in_env(source: str | bytes) -> VersionTable:
-    """What an env.py says of the version table; never executed.
+def version_table_in_env(source: str | bytes | ast.Module) -> VersionTable:
+    """What an env.py (its text, or its parsed tree) says of the version table; never executed.
 
     A name that is bound to a constant counts as that constant. Several calls of `configure` (online, offline) must agree.
 
@@ -120,15 +120,16 @@ def version_table_in_env(source: str | bytes) -> VersionTable:
         faults.ProjectFault: `env-does-not-parse`.
     """
     try:
-        tree = revision_head.parse_module(source, "env.py")
+        tree = source if isinstance(source, ast.Module) else revision_head.parse_module(source, "env.py")
     except SyntaxError as exc:
         raise faults.ProjectFault(
             "env-does-not-parse", f"env.py, line {exc.lineno or 1}: does not parse: {exc.msg}.", "Correct the file."
         ) from exc
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _configures(node)]
+    nodes = list(ast.walk(tree))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and _configures(node)]
     if not calls:
         return VersionTable(known=False, why="env.py does not call context.configure itself")
-    scope = source_text.Scope(list(ast.walk(tree)), source_text.Scope(tree.body))
+    scope = source_text.Scope(nodes, source_text.Scope(tree.body))
     found = {_table_of(call, scope) for call in calls}
     unknown = next((each for each in found if not each.known), None)
     if unknown is not None or len(found) == 1:
