@@ -37,7 +37,8 @@ PRELOADED = (
     "asyncpg",
     "asyncio",
 )
-_GRACE_SECONDS = 10.0
+# Longer than workers take in the worst case (see `worker`).
+_GRACE_SECONDS = 60.0
 
 
 def serve(control: socket.socket) -> None:
@@ -57,7 +58,7 @@ def serve(control: socket.socket) -> None:
             for key, _ in selector.select():
                 if key.fileobj is control:
                     if not _accept(control, children):
-                        _end_all(children)
+                        _end_all(control, children)
                         return
                 else:
                     os.read(wakeup_read, 4096)
@@ -130,16 +131,15 @@ def _reap(control: socket.socket, children: dict[int, str]) -> None:
             _send(control, {"id": children.pop(pid), "status": os.waitstatus_to_exitcode(status)})
 
 
-def _end_all(children: dict[int, str]) -> None:
+def _end_all(control: socket.socket, children: dict[int, str]) -> None:
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_SECONDS
     while children and time.monotonic() < deadline:
-        pid, _ = os.waitpid(-1, os.WNOHANG)
-        children.pop(pid, None)
-        if pid == 0:
-            time.sleep(0.05)
+        _reap(control, children)
+        if children:
+            time.sleep(0.02)
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)

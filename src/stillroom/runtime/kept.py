@@ -34,13 +34,18 @@ def keep(url: str) -> Iterator[None]:
     if url in connection.keepers:
         yield
         return
-    keeper = connection.keepers[url] = _Keeper(url)
+    keeper = _Keeper(url)
+
+    def end() -> None:
+        connection.keepers.pop(url, None)
+        keeper.close()
+
+    debt = ending.owe(end)
     try:
+        connection.keepers[url] = keeper
         yield
     finally:
-        with ending.undisturbed():
-            del connection.keepers[url]
-            keeper.close()
+        ending.pay(debt)
 
 
 def let_go(url: str) -> None:

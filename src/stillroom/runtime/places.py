@@ -116,12 +116,12 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
     kept = connection.run(url, lambda conn: reset.plan(conn, own).kept)
     here.strangers = frozenset(f"table:{each.name}" for each in kept if each.is_relation)
     here.renew()
+    debt = ending.owe(here.renew)
     try:
         with environment.pointed_at(service, url), guard.only(url, variable=service.url_variable):
             yield here
     finally:
-        with ending.undisturbed():
-            here.renew()
+        ending.pay(debt)
 
 
 def sweep(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:

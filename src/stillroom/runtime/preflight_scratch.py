@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from . import connection, environment, facts, faults, preflight_rights, urls
+from . import connection, environment, facts, faults, preflight_rights, scratch_note, urls
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -62,10 +62,10 @@ def _given(variable: str, given: str, service_url: str) -> preflight_rights.Scra
 
 
 def _content(url: str) -> tuple[str, int]:
-    """Version of the server, and how many relations the database holds."""
+    """Version of the server, and how many relations the database holds that no run of ours is to clear away."""
 
     def work(conn: Connection) -> tuple[str, int]:
         version, relations = conn.exec_driver_sql(_CONTENT, execution_options={"no_parameters": True}).one()
-        return str(version), int(relations)
+        return str(version), 0 if relations and scratch_note.read(conn) is not None else int(relations)
 
     return connection.run(url, work, autocommit=True, application_name="stillroom preflight")

@@ -28,7 +28,10 @@ __all__ = ["PREFIX", "Scratch", "can_create", "open_scratch", "sweep"]
 PREFIX = "stillroom_scratch_"
 """What the name of every scratch database begins with, and nothing else's may."""
 
-_NAME = re.compile(PREFIX + r"[a-z0-9_]+_(\d{14})_[0-9a-f]{8}")
+_TOKEN_BYTES = 4
+_PATIENCE_TENTHS = 150  # of a second, for a session that is told to end while it makes a database
+_NAME = re.compile(PREFIX + r"([a-z0-9_]+)_[a-z0-9]+_(\d{14})_[0-9a-f]{8}")
+_WHOSE = re.compile(r"made by (\S+) pid \d+.* at (\S+)(?: for (.+))?")
 _LONGEST_NAME = 63
 _LOG = logging.getLogger("stillroom.scratch")
 
@@ -51,6 +54,7 @@ class Scratch:
     strategy: str
     warnings: list[str] = dataclasses.field(default_factory=list)
     server_url: str = dataclasses.field(default="", repr=False)
+    service: str = ""
 
     def renew(self) -> None:
         """Makes it empty again, under the same name: the service's code may have kept the URL.
@@ -66,9 +70,9 @@ class Scratch:
         def work(conn: Connection) -> None:
             facts = scratch_create.facts(conn)
             _drop(conn, self.name)
-            scratch_create.create(conn, self.name, facts, self.warnings)
+            scratch_create.create(conn, self.name, self.service, facts, self.warnings)
 
-        connection.run(self.server_url, work, autocommit=True, application_name="stillroom scratch renew")
+        connection.run(self.server_url, work, autocommit=True, application_name=_maker(self.name))
 
 
 @contextlib.contextmanager
@@ -99,11 +103,13 @@ def open_scratch(
             # Host and port made explicit: inside the guard the variables that might have given them are gone.
             yield Scratch(name, urls.with_database(scratch_url, name), False, "given-url", warnings)
         return
-    scratch = _create(service_url, service, label)
+    scratch = Scratch("", "", True, "create-database", server_url=service_url, service=service)
+    debt = ending.owe(lambda: _drop_or_warn(scratch))
     try:
+        _create(scratch, label)
         yield scratch
     finally:
-        _drop_or_warn(service_url, scratch)
+        ending.pay(debt)
 
 
 def can_create(conn: Connection) -> bool:
@@ -126,29 +132,61 @@ def sweep(service_url: str, older_than_seconds: float = 3600) -> list[str]:
     """
     return connection.run(
         service_url,
-        lambda conn: _sweep(conn, older_than_seconds),
+        lambda conn: [each.name for each in _sweep(conn, older_than_seconds)],
         autocommit=True,
         application_name="stillroom sweep",
     )
 
 
-def _sweep(conn: Connection, older_than_seconds: float = 3600) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class _Leftover:
+    """A scratch database to which nobody is connected; `being_made`: the session is there that is making it."""
+
+    name: str
+    now: str
+    comment: str
+    being_made: bool
+
+    def is_one(self, conn: Connection, older_than_seconds: float) -> bool:
+        """Whether nobody is going to use it any more."""
+        named = _NAME.fullmatch(self.name)
+        age = _age(named[2], self.now) if named else None
+        if age is None:
+            return False
+        if age >= older_than_seconds or makers.dead(self.comment):
+            return True
+        # Its maker comments it at once; killed before that, it never will. Asked again: it may just have done so.
+        return not self.comment and not self.being_made and not conn.execute(_COMMENT, {"name": self.name}).scalar()
+
+    @property
+    def whose(self) -> str:
+        """Who has left it, in words."""
+        named, told = _NAME.fullmatch(self.name), _WHOSE.search(self.comment)
+        service = (told and told[3]) or (named and named[1]) or "?"
+        return f"an earlier run for {service}" + (f" ({told[1]}, {told[2]})" if told else "")
+
+
+def _sweep(conn: Connection, older_than_seconds: float = 3600) -> list[_Leftover]:
     rows = conn.execute(sqlalchemy.text(_LEFTOVERS), {"prefix": PREFIX.replace("_", r"\_") + "%"}).all()
     dropped = []
-    for name, now, comment in rows:
-        stamp = _NAME.fullmatch(name)
-        if stamp is None or not (_age(stamp[1], now) >= older_than_seconds or makers.dead(comment)):
+    for leftover in [_Leftover(*row) for row in rows]:
+        if not leftover.is_one(conn, older_than_seconds):
             continue
         # Without FORCE: whoever connected in this moment keeps it.
         with contextlib.suppress(sqlalchemy.exc.DBAPIError):
-            conn.exec_driver_sql(f'DROP DATABASE "{name}"')
-            dropped.append(name)
+            conn.exec_driver_sql(f'DROP DATABASE "{leftover.name}"')
+            dropped.append(leftover)
     return dropped
 
 
+_COMMENT = sqlalchemy.text(
+    "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = :name"
+)
 _LEFTOVERS = """
 SELECT d.datname::text, pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS'),
-       coalesce(pg_catalog.shobj_description(d.oid, 'pg_database'), '')
+       coalesce(pg_catalog.shobj_description(d.oid, 'pg_database'), ''),
+       EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity a
+               WHERE pg_catalog.strpos(a.application_name, pg_catalog.right(d.datname::text, 8)) > 0)
 FROM pg_catalog.pg_database d
 WHERE d.datname LIKE :prefix AND pg_catalog.pg_has_role(d.datdba, 'MEMBER')
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
@@ -156,56 +194,56 @@ ORDER BY d.datname
 """
 
 
-def _age(stamp: str, now: str) -> float:
+def _age(stamp: str, now: str) -> float | None:
     try:
         return (
             datetime.datetime.strptime(now, scratch_create.STAMP)
             - datetime.datetime.strptime(stamp, scratch_create.STAMP)
         ).total_seconds()
     except ValueError:  # fourteen digits that are no time: not our naming
-        return -1.0
+        return None
 
 
-def _name(service: str, label: str, stamp: str) -> str:
-    tail = f"_{label}_{stamp}_{secrets.token_hex(4)}"
+def _name(service: str, label: str, stamp: str, token: str) -> str:
+    tail = f"_{label}_{stamp}_{token}"
     middle = re.sub(r"[^a-z0-9]+", "_", service.lower()).strip("_") or "service"
     return PREFIX + middle[: _LONGEST_NAME - len(PREFIX) - len(tail)] + tail
 
 
-def _create(service_url: str, service: str, label: str) -> Scratch:
-    made: list[str] = []
-    warnings: list[str] = []
+def _create(scratch: Scratch, label: str) -> None:
+    """Makes it, and fills in its name and URL, before it is there."""
+    token = secrets.token_hex(_TOKEN_BYTES)
 
     def work(conn: Connection) -> None:
         facts = scratch_create.facts(conn)
-        for name in _sweep(conn):
-            warnings.append(f"The scratch database {name}, which an earlier run had left behind, was dropped")
-        made.append(_name(service, label, facts.stamp))
-        scratch_create.create(conn, made[0], facts, warnings)
-
-    def made_so_far() -> Scratch:
-        url = urls.with_database(service_url, made[0])
-        return Scratch(made[0], url, True, "create-database", warnings, service_url)
-
-    try:
-        connection.run(service_url, work, autocommit=True, application_name=f"stillroom scratch {service}"[:63])
-    except BaseException:
-        if made:
-            _drop_or_warn(service_url, made_so_far())
-        raise
-    return made_so_far()
-
-
-def _drop_or_warn(service_url: str, scratch: Scratch) -> None:
-    """Drops it; whatever goes wrong becomes a warning, so that the error that led here is the one people see."""
-    try:
-        with ending.undisturbed():
-            connection.run(
-                service_url,
-                lambda conn: _drop(conn, scratch.name),
-                autocommit=True,
-                application_name="stillroom scratch drop",
+        for leftover in _sweep(conn):
+            scratch.warnings.append(
+                f"The scratch database {leftover.name}, which {leftover.whose} had left, was dropped"
             )
+        name = _name(scratch.service, label, facts.stamp, token)
+        scratch.url = urls.with_database(scratch.server_url, name)
+        scratch.name = name
+        scratch_create.create(conn, name, scratch.service, facts, scratch.warnings)
+
+    connection.run(scratch.server_url, work, autocommit=True, application_name=_maker(token))
+
+
+def _maker(name: str) -> str:
+    """What `pg_stat_activity` calls the session that makes a database of this name."""
+    return f"stillroom scratch {name[-2 * _TOKEN_BYTES :]}"
+
+
+def _drop_or_warn(scratch: Scratch) -> None:
+    """Drops it; whatever goes wrong becomes a warning, so that the error that led here is the one people see."""
+    if not scratch.name:
+        return
+    try:
+        connection.run(
+            scratch.server_url,
+            lambda conn: _drop(conn, scratch.name),
+            autocommit=True,
+            application_name="stillroom scratch drop",
+        )
     except faults.Fault as fault:
         warning = (
             f"The scratch database {scratch.name} could not be dropped: {fault.message}. Drop it by hand: "
@@ -224,10 +262,13 @@ def _drop(conn: Connection, name: str) -> None:
 
 
 def _end_sessions(conn: Connection, name: str) -> None:
-    """Ends what is still connected and waits a moment: the server itself only looks again after 100 ms."""
-    for pause in (0.002, 0.004, 0.008, 0.016, 0.032):
-        _, ended = conn.execute(sqlalchemy.text(_END_SESSIONS), {"name": name}).one()
-        if not ended:
+    """Ends what is still connected and waits a moment: the server itself only looks again after 100 ms.
+
+    A session that was interrupted while it made the database may be about to commit that: it is waited for.
+    """
+    for pause in (0.002, 0.004, 0.008, 0.016, 0.032, *[0.1] * _PATIENCE_TENTHS):
+        _, ended, making = conn.execute(sqlalchemy.text(_END_SESSIONS), {"name": name, "maker": _maker(name)}).one()
+        if not ended or (pause > 0.032 and not making):
             return
         time.sleep(pause)
 
@@ -235,6 +276,9 @@ def _end_sessions(conn: Connection, name: str) -> None:
 # The service's database may be read-only by default; this connection is not.
 _END_SESSIONS = """
 SELECT pg_catalog.set_config('default_transaction_read_only', 'off', false),
-       (SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
-        WHERE datname = :name AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.pg_has_role(usesysid, 'MEMBER'))
+       pg_catalog.count(pg_catalog.pg_terminate_backend(pid)),
+       pg_catalog.count(pid) FILTER (WHERE application_name = :maker)
+FROM pg_catalog.pg_stat_activity
+WHERE (datname = :name OR application_name = :maker) AND pid <> pg_catalog.pg_backend_pid()
+  AND pg_catalog.pg_has_role(usesysid, 'MEMBER')
 """

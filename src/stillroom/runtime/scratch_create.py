@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from . import diagnosis, faults, makers
 
-__all__ = ["STAMP", "Facts", "create", "execute", "facts", "patiently"]
+__all__ = ["STAMP", "Facts", "create", "execute", "facts", "patiently", "person"]
 
 STAMP = "%Y%m%d%H%M%S"
 """The form of the time in names of scratch databases (UTC, of the server's clock)."""
@@ -79,12 +79,13 @@ def facts(conn: Connection) -> Facts:
     return Facts(json.loads(row), encoding, stamp, tuple(json.loads(settings)), *rest)
 
 
-def create(conn: Connection, name: str, like: Facts, warnings: list[str]) -> None:
+def create(conn: Connection, name: str, service: str, like: Facts, warnings: list[str]) -> None:
     """Makes the database, comments it, and gives it the settings that matter.
 
     Args:
         conn: in autocommit mode, to the service's own database.
         name: needs no quoting inside of double quotes.
+        service: whose it is.
         like: what `facts` said on this connection.
         warnings: what the server did not allow is added here.
 
@@ -93,7 +94,7 @@ def create(conn: Connection, name: str, like: Facts, warnings: list[str]) -> Non
         sqlalchemy.exc.DBAPIError: whatever else the server says.
     """
     _create_like(conn, name, like, warnings)
-    for line in _furnishing(name, like):
+    for line in _furnishing(name, service, like):
         execute(conn, line)
 
 
@@ -133,10 +134,10 @@ def _locale(like: Facts) -> str:
     return " ".join(f"{option} {_literal(value)}" for option, value in options if value)
 
 
-def _furnishing(name: str, like: Facts) -> list[str]:
+def _furnishing(name: str, service: str, like: Facts) -> list[str]:
     """What follows the creation: who made it, speed over durability, the settings that change what SQL means."""
     moment = datetime.datetime.strptime(like.stamp, STAMP).isoformat() + "Z"
-    comment = f"stillroom scratch; made by {_person()} {makers.myself()} at {moment}"
+    comment = f"stillroom scratch; made by {person()} {makers.myself()} at {moment} for {service}"
     lines = [
         f'COMMENT ON DATABASE "{name}" IS {_literal(comment)}',
         f'ALTER DATABASE "{name}" SET synchronous_commit = off',
@@ -149,7 +150,8 @@ def _furnishing(name: str, like: Facts) -> list[str]:
     return lines
 
 
-def _person() -> str:
+def person() -> str:
+    """Who runs this, and where: `user@host`."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container's numeric user without a line in passwd

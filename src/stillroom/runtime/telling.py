@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from . import protocol
+from . import ending, protocol
 
 __all__ = ["Tell"]
 
@@ -18,8 +19,12 @@ class Tell:
 
     def step(self, name: str) -> None:
         """A step begins."""
-        self._answer.event("step", step=name, at=round(time.monotonic() - self._begun, 4))
+        self._event("step", step=name, at=round(time.monotonic() - self._begun, 4))
 
     def warn(self, message: str, mend: str = "") -> None:
         """Something that a person should know, and that does not stop the operation."""
-        self._answer.event("warning", message=message, mend=mend)
+        self._event("warning", message=message, mend=mend)
+
+    def _event(self, name: str, **fields: Any) -> None:
+        with ending.in_peace():  # half a line would spoil the answer
+            self._answer.event(name, **fields)

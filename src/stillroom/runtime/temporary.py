@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import makers
+from . import ending, makers
 
 __all__ = ["folder", "sweep"]
 
@@ -19,8 +20,13 @@ _PREFIX = "stillroom-"
 def folder() -> Iterator[Path]:
     """A folder for the duration of the block; what killed processes left is cleared away first."""
     sweep()
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{makers.tag()}-") as made:
-        yield Path(made)
+    made = Path(tempfile.gettempdir()) / f"{_PREFIX}{makers.tag()}-{secrets.token_hex(8)}"
+    debt = ending.owe(lambda: shutil.rmtree(made, ignore_errors=True))
+    try:
+        made.mkdir(mode=0o700)
+        yield made
+    finally:
+        ending.pay(debt)
 
 
 def sweep() -> list[Path]:

@@ -22,7 +22,10 @@ from . import ending, faults, operations, protocol, telling
 __all__ = ["TERMINATED", "run"]
 
 TERMINATED = 143
+# For the operation to end, and then for what it owes to be cleared away: dropping a database may take a checkpoint.
 _GRACE_SECONDS = 15.0
+_SETTLING_SECONDS = 40.0
+_ANSWER_SECONDS = 5.0
 # Files that are nobody's own code: installed ones, generated ones, ours.
 _FOREIGN = ("site-packages", "<", os.path.dirname(__file__) + os.sep)  # noqa: PTH120 - may be in a zip
 
@@ -58,7 +61,13 @@ def _watch(requests: BinaryIO, time_limit: float) -> None:
     def stop(delay: float) -> None:
         time.sleep(delay)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_GRACE_SECONDS)
+        if not ending.over(_GRACE_SECONDS):
+            # The service's code does not let go: what it owes is cleared away from here.
+            settler = threading.Thread(target=ending.settle, daemon=True)
+            settler.start()
+            settler.join(_SETTLING_SECONDS)
+        if ending.over(_ANSWER_SECONDS):
+            time.sleep(_ANSWER_SECONDS)
         os._exit(TERMINATED)
 
     def wait_for_operator() -> None:
@@ -72,12 +81,11 @@ def _watch(requests: BinaryIO, time_limit: float) -> None:
 
 def _answer(request: protocol.Request, answer: protocol.AnswerWriter) -> int:
     try:
-        value = operations.run(request, telling.Tell(answer))
+        value = ending.watched(lambda: operations.run(request, telling.Tell(answer)))
     except faults.Fault as fault:
         answer.event("error", error=fault.to_dict())
         return 1
     except ending.Terminated:
-        ending.acknowledge()
         answer.event("error", error=_terminated(request).to_dict())
         return TERMINATED
     except BaseException as error:  # noqa: BLE001 - the service's own code may raise anything, SystemExit included

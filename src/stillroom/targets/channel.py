@@ -17,7 +17,7 @@ __all__ = ["Listener", "Quiet", "converse"]
 _TAIL_BYTES = 64 * 1024
 _CHUNK = 256 * 1024
 # The runtime ends itself at its time limit and cleans up; only when that fails does the operator kill it.
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 65.0
 _EXIT_SECONDS = 5.0
 
 

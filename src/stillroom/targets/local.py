@@ -19,6 +19,8 @@ from stillroom.targets import base, carrier
 __all__ = ["Local"]
 
 _START_SECONDS = 60.0
+# Longer than the parent gives its workers to clean up.
+_END_SECONDS = 70.0
 
 
 class _Worker:
@@ -180,7 +182,7 @@ class _Parent:
             self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
         try:
-            self._process.wait(_START_SECONDS)
+            self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
