@@ -247,7 +247,7 @@ def test_the_right_flags_lift_the_protection_of_an_environment(full: fleets.Flee
 def test_rights_that_are_missing_are_named_with_the_line_that_gives_them(
     tmp_path: Path, new_database: NewDatabase, new_role: NewRole
 ) -> None:
-    """Tables of the service that belong to another role; and 003's `permission denied for schema public`."""
+    """All tables of the service that belong to another role, in order; 003's `permission denied for schema public`."""
     database, weak, strong = new_database(), new_role(), new_role()
     fleet = fleets.Fleet(tmp_path / "fleet").add("auth", database, weak, models=SHOP).written()
     database.execute(f"GRANT ALL ON SCHEMA public TO {strong.name}, {weak.name}")
@@ -256,9 +256,20 @@ def test_rights_that_are_missing_are_named_with_the_line_that_gives_them(
         with fleet.untouched():
             ran = fleet.run("cleanup", "--yes", "--skip-backup")
             assert ran.code == 4, ran.told
-            assert f"table public.account in database {database.name} belongs to role {strong.name}" in ran.stderr
-            assert f"ALTER TABLE public.account OWNER TO {weak.name};" in ran.stderr
-        database.execute(f"ALTER TABLE account OWNER TO {weak.name}; ALTER TABLE session OWNER TO {weak.name}")
+            assert (
+                f"table public.account in database {database.name} belongs to role {strong.name}, "
+                f"table public.session to {strong.name}, view public.emails to {strong.name}; "
+            ) in ran.stderr
+            lines = [line.strip() for line in ran.stderr.splitlines() if line.strip().startswith("ALTER")]
+            assert lines == [
+                f"ALTER TABLE public.account OWNER TO {weak.name};",
+                f"ALTER TABLE public.session OWNER TO {weak.name};",
+                f"ALTER VIEW public.emails OWNER TO {weak.name};",
+            ]
+            dry = fleet.run("cleanup", "--dry-run", "--json")
+            assert dry.code == 4, dry.told
+            assert dry.json["services"][0]["error"]["data"]["statements"] == lines
+        database.execute(" ".join(lines))
         database.execute(f"DROP VIEW emails; REVOKE ALL ON SCHEMA public FROM PUBLIC, {weak.name}")
         with fleet.untouched():
             ran = fleet.run("cleanup", "--yes", "--skip-backup")

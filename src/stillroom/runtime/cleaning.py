@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import connection, dump, environment, facts, faults, marker, owned, ownership, project, reset, survey, urls
+from . import (
+    connection,
+    dump,
+    environment,
+    facts,
+    faults,
+    marker,
+    owned,
+    ownership,
+    project,
+    reset,
+    reset_refusal,
+    survey,
+    urls,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -17,7 +32,11 @@ __all__ = ["clean", "dump_rows", "empty", "look", "protect", "restore_database",
 
 
 def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
-    """What the service owns in its database, and what a reset would do: nothing is changed."""
+    """What the service owns in its database, and what a reset would do: nothing is changed.
+
+    Raises:
+        faults.Fault: what would make the reset fail: rights that are missing, objects of others that need these.
+    """
     service, url = _begin(request, tell)
     claimed = owned.claim(service, url)
     tell.step("survey")
@@ -25,6 +44,8 @@ def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     def work(conn: Connection) -> dict[str, Any]:
         own = owned.resolve(claimed, conn)
         planned = reset.plan(conn, own)
+        with _named(service):
+            reset_refusal.check(conn, planned)
         return {
             **_surveyed(conn, own, url),
             "drops": [str(each) for each in planned.drops],
@@ -61,7 +82,7 @@ def empty(
     Raises:
         faults.Fault: what `reset.reset` raises, with the service's name in front.
     """
-    try:
+    with _named(service):
         return reset.reset(
             url,
             own,
@@ -69,6 +90,12 @@ def empty(
             allow_marked=options.get("allow_marked"),
             expect_database=options.get("expect_database"),
         )
+
+
+@contextlib.contextmanager
+def _named(service: facts.ServiceFacts) -> Iterator[None]:
+    try:
+        yield
     except faults.Fault as fault:
         fault.message = f"{service.name}: {fault.message}"
         raise

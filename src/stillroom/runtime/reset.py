@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 
 import sqlalchemy.engine
 
-from . import blocking, catalog, connection, faults, marker, objects, ownership, reset_plan, urls
+from . import blocking, catalog, connection, faults, marker, objects, ownership, reset_plan, reset_refusal, urls
 
-__all__ = ["ResetReport", "permission_denied", "plan", "reset"]
+__all__ = ["ResetReport", "plan", "reset"]
 
 _T = TypeVar("_T")
 
@@ -112,21 +112,6 @@ def reset(
     )
 
 
-def permission_denied(schema: str, role: str, database: str) -> faults.DatabaseFault:
-    """The fault for a schema that a role may not use or create in.
-
-    Args:
-        schema, role, database: as SQL writes them.
-    """
-    return faults.DatabaseFault(
-        "permission-denied",
-        f"permission denied for schema {schema}: role {role} has no right to it in database {database}",
-        f"as the schema's owner or a superuser: GRANT ALL PRIVILEGES ON SCHEMA {schema} TO {role};"
-        f" (or: ALTER DATABASE {database} OWNER TO {role};)",
-        data={"schema": schema, "role": role, "database": database},
-    )
-
-
 _ATTEMPTS = 6
 _DEADLOCK = "40P01"
 # What an object that somebody else drops meanwhile leads to: "cache lookup failed" or "could not open relation", a
@@ -155,65 +140,13 @@ def _check_place(conn: sqlalchemy.engine.Connection, allow_marked: str | None, e
 
 
 def _check_plan(conn: sqlalchemy.engine.Connection, decided: reset_plan.Plan, reviewed: reset_plan.Plan | None) -> None:
-    for code, fault in (("not-owner", _not_owner), ("needed-by-others", _needed_by_others)):
-        refusals = [each for each in decided.refusals if each.code == code]
-        if refusals:
-            raise fault(conn, decided, refusals)
-    if decided.unreachable:
-        raise permission_denied(decided.unreachable[0], decided.role, decided.database)
+    reset_refusal.check(conn, decided)
     if reviewed is not None and reviewed.digest != decided.digest:
         raise faults.RefusedFault(
             "plan-changed",
             f"database {decided.database!r} is not as it was when the reset was planned",
             "run the command again and look at what it shows",
         )
-
-
-def _not_owner(
-    _: sqlalchemy.engine.Connection, decided: reset_plan.Plan, refusals: list[reset_plan.Refusal]
-) -> faults.RefusedFault:
-    what = refusals[0].what
-    more = f", and {len(refusals) - 1} more do" if len(refusals) > 1 else ""
-    lines = [f"ALTER {each.what.word} {each.what.name} OWNER TO {decided.role};" for each in refusals]
-    return faults.RefusedFault(
-        "not-owner",
-        f"{what} in database {decided.database} belongs to role {what.owner}{more};"
-        f" role {decided.role} may not drop what is not its own",
-        f"as {what.owner} or a superuser: GRANT {what.owner} TO {decided.role};  or: {' '.join(lines[:3])}",
-        detail="\n".join(f"{each.what}: owner {each.what.owner}" for each in refusals) + "\n\n" + "\n".join(lines),
-        data={"objects": [str(each.what) for each in refusals], "owner": what.owner, "role": decided.role},
-    )
-
-
-def _needed_by_others(
-    conn: sqlalchemy.engine.Connection, decided: reset_plan.Plan, refusals: list[reset_plan.Refusal]
-) -> faults.RefusedFault:
-    facts = [_need(conn, each) for each in refusals[:20]]
-    more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
-    return faults.RefusedFault(
-        "needed-by-others",
-        f"in database {decided.database}, {facts[0]}{more}: dropping it would take that along",
-        f"drop what needs it first, if it can go ({_drop_line(refusals[0], facts[0])}), or move it elsewhere;"
-        " if it belongs to this service, declare its schema under `schemas:` of the service",
-        detail="\n".join(facts),
-        data={"dependants": facts},
-    )
-
-
-def _need(conn: sqlalchemy.engine.Connection, refusal: reset_plan.Refusal) -> str:
-    by, part = refusal.by, refusal.part
-    if by is None or part is None:
-        return str(refusal.what)
-    through = "" if part == by.id else f" (its {objects.subject(conn, part)})"
-    return f"{by} of role {by.owner}{through} needs {refusal.what}"
-
-
-def _drop_line(refusal: reset_plan.Refusal, fact: str) -> str:
-    by = refusal.by
-    if by is not None and by.word == "TABLE" and "table constraint " in fact:
-        name = fact.partition("table constraint ")[2].partition(" on ")[0]
-        return f"ALTER TABLE {by.name} DROP CONSTRAINT {name};"
-    return f"DROP {by.word} {by.name};" if by is not None else ""
 
 
 # Doing

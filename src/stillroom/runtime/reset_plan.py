@@ -44,8 +44,8 @@ class Plan:
         drops: the objects that go, in order.
         kept: objects in the service's schemas that stay, because they belong to another role or are used by others.
         transactions: the statements, each inner tuple in a transaction of its own; mostly there is one.
-        refusals: why it must not be done; empty if it may.
-        unreachable: schemas that this role may not look into.
+        refusals: why it must not be done, sorted; empty if it may.
+        unreachable: schemas of the service's objects that this role may not look into, sorted.
         locks: how many locks it takes.
         lock_room: how many the server has room for.
     """
@@ -97,10 +97,12 @@ def decide(facts: objects.Facts, owned: ownership.Ownership) -> Plan:
     drops = {each.id: each for each in candidates if each.may and (each.mine or each.owner in roles)}
     _add_types(drops, facts, owned)
     _add_loose(drops, facts)
-    kept = [each for each in candidates if each.id not in drops and not _forbidden(each, owned)]
+    forbidden = {each.id: each for each in candidates if each.id not in drops and _forbidden(each, owned)}
+    _add_needing(forbidden, [each for each in candidates if each.owner in roles and not each.may], facts)
+    refusals = [Refusal("not-owner", each) for each in forbidden.values()]
+    refusals += _needed_by_others({**drops, **forbidden}, facts)
+    kept = [each for each in candidates if each.id not in drops and each.id not in forbidden]
     kept += [each for each in facts.objects.values() if _is_shared_type(each, drops, owned)]
-    refusals = [Refusal("not-owner", each) for each in candidates if each.id not in drops and _forbidden(each, owned)]
-    refusals += _needed_by_others(drops, facts)
     order = drop_order.DropOrder(drops, facts)
     return Plan(
         database=facts.database,
@@ -108,8 +110,10 @@ def decide(facts: objects.Facts, owned: ownership.Ownership) -> Plan:
         drops=order.in_order,
         kept=tuple(sorted(kept, key=str)),
         transactions=order.transactions(facts.lock_room),
-        refusals=tuple(refusals),
-        unreachable=tuple(sorted({each.schema for each in drops.values() if not each.reachable})),
+        refusals=tuple(sorted(refusals, key=lambda each: (each.code, str(each.what), str(each.by)))),
+        unreachable=tuple(
+            sorted({each.schema for each in (*drops.values(), *forbidden.values()) if not each.reachable})
+        ),
         locks=order.locks,
         lock_room=facts.lock_room,
     )
@@ -150,6 +154,15 @@ def _add_loose(drops: _Objects, facts: objects.Facts) -> None:
             other = facts.objects.get(by)
             if other is not None and not other.schema and other.may and other.mine:
                 drops[by] = other
+
+
+def _add_needing(forbidden: _Objects, others: list[objects.Object], facts: objects.Facts) -> None:
+    """What of the same owners needs a table that can't be dropped, a view, say: it would stand in the way next."""
+    found: list[objects.Object] | None = None
+    while found is None or found:
+        needing = {by for what in forbidden for by in facts.dependants.get(what, {})}
+        found = [each for each in others if each.id in needing and each.id not in forbidden]
+        forbidden.update((each.id, each) for each in found)
 
 
 def _needed_by_others(drops: Mapping[objects.Id, objects.Object], facts: objects.Facts) -> Iterator[Refusal]:
