@@ -66,7 +66,7 @@ def test_the_runtime_uses_a_driver_that_it_knows(text: str, driver: str) -> None
         ("host=h dbname=d password=secret", "keyword DSN"),
         ("postgresql://u:secret@h:port/d", "parsed"),
         ("postgresql://u:se@cret@h/d", "more than one '@'"),
-        ("nonsense", "parsed"),
+        ("nonsense", "no ://"),
     ],
 )
 def test_what_is_no_url_of_postgresql_is_refused(text: str, why: str) -> None:
@@ -205,6 +205,27 @@ def test_a_masked_text_has_no_password(text: str) -> None:
     assert "***" in shown
     for part in ("secret", "sec@", "ret@", "sec ret"):
         assert part not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "me:secret@host/db",
+        "postgresql:/me:secret@host/db",
+        "'postgresql://me:secret@host/db'",
+        "PGPASSWORD=secret",
+        "secret",
+        "postgresql://me:secret@host:port/db",
+        "postgresql://${USER}:secret@${HOST}:${PORT}/db",
+        "mysql://me:secret@host/db",
+    ],
+)
+def test_what_is_no_url_is_told_without_its_password(text: str) -> None:
+    """However it is broken: where it can't be told which part may be the password, nothing is shown."""
+    with pytest.raises(faults.ProjectFault) as caught:
+        urls.address(text)
+    assert caught.value.code == "url-invalid"
+    assert "secret" not in repr(caught.value.to_dict())
 
 
 def test_a_drivers_text_is_scrubbed() -> None:

@@ -26,15 +26,15 @@ def service_url(service: facts.ServiceFacts) -> str:
             "or correct url_variable: in services.yaml",
             data={"variable": service.url_variable},
         )
-    urls.parse(text)
-    return text
+    return _checked(service, service.url_variable, text)
 
 
 def scratch_url(service: facts.ServiceFacts) -> str | None:
     """The URL of the scratch database that the registry names by a variable; None if it names none.
 
     Raises:
-        faults.ProjectFault: if it names one that is not set: what was asked for must not be left out in silence.
+        faults.ProjectFault: if it names one that is not set, or holds no PostgreSQL URL: what was asked for must not
+            be left out in silence.
     """
     if service.scratch_url_variable is None:
         return None
@@ -47,6 +47,20 @@ def scratch_url(service: facts.ServiceFacts) -> str | None:
             "or take scratch_url_variable: out of services.yaml",
             data={"variable": service.scratch_url_variable},
         )
+    return _checked(service, service.scratch_url_variable, text)
+
+
+def _checked(service: facts.ServiceFacts, variable: str, text: str) -> str:
+    """The text, if it names a database; else a fault that says which variable is to be corrected."""
+    try:
+        urls.address(text)
+    except faults.ProjectFault as fault:
+        raise faults.ProjectFault(
+            fault.code,
+            f"{service.name}: {variable} holds no PostgreSQL URL: {fault.data['shown']}: {fault.data['why']}",
+            f"export {variable}={urls.FORM} ('@' in a password is %40)",
+            data={"variable": variable},
+        ) from fault
     return text
 
 

@@ -19,6 +19,7 @@ from . import destination, faults
 
 __all__ = [
     "DRIVERS",
+    "FORM",
     "Address",
     "address",
     "endpoints",
@@ -35,12 +36,14 @@ Address = destination.Address
 DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 """The drivers that the runtime can use itself, in the order in which it picks one for a plain `postgresql://`."""
 
+FORM = "postgresql+asyncpg://USER:PASSWORD@HOST:5432/DATABASE"
+"""What a URL looks like, for messages."""
+
 _AUTHORITY = re.compile(r"(://[^:/?#\s@]*):[^\s]*@")
-_SECRET_OPTION = re.compile(r"(?i)(\b(?:password|sslpassword)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;]+)")
+_SECRET_OPTION = re.compile(r"(?i)(\b(?:pg|ssl)?(?:password|passwd)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;]+)")
 _MANY_HOSTS = re.compile(
     r"(?P<head>^\w+(?:\+\w+)?://(?:[^/?#]*@)?)(?P<hosts>[^/?#@]*(?:,|%2[fF])[^/?#@]*)(?P<path>(?:/[^?]*)?)(?:\?(?P<query>.*))?$"
 )
-_URL_FORM = "postgresql+asyncpg://USER:PASSWORD@HOST:5432/DATABASE"
 
 
 def parse(text: str | URL) -> URL:
@@ -161,22 +164,40 @@ def _hosts_to_query(match: re.Match[str]) -> str:
 def _invalid(text: object, why: str) -> faults.ProjectFault:
     if isinstance(text, URL):
         text = text.render_as_string(hide_password=True)
-    shown = _SECRET_OPTION.sub(r"\1***", _AUTHORITY.sub(r"\1:***@", str(text))) if text else "an empty value"
+    shown = _shown(str(text))
     return faults.ProjectFault(
         "url-invalid",
         f"Not a PostgreSQL URL: {shown}: {why}",
-        f"Give the URL as {_URL_FORM} ('@' in a password is %40)",
+        f"Give the URL as {FORM} ('@' in a password is %40)",
+        data={"shown": shown, "why": why},
     )
+
+
+def _shown(text: str) -> str:
+    """The text without passwords; where nobody can tell which part of it may be one, its length."""
+    if not text:
+        return "an empty value"
+    if "://" not in text and not _is_dsn(text):
+        return f"a text of {len(text)} characters"
+    return _SECRET_OPTION.sub(r"\1***", _AUTHORITY.sub(r"\1:***@", text))
+
+
+def _is_dsn(text: str) -> bool:
+    return re.match(r"\w+\s*=", text) is not None
 
 
 def _why_not(text: object) -> str:
     if not text:
         return "it is empty"
     shown = str(text)
+    if shown[0] in "'\"":
+        return "it begins with a quotation mark"
+    if "${" in shown:
+        return "a ${variable} in it was not replaced"
     if shown.startswith("jdbc:"):
         return "it is a JDBC URL; leave out `jdbc:`"
-    if "://" not in shown and "=" in shown:
-        return "it is a keyword DSN"
+    if "://" not in shown:
+        return "it is a keyword DSN" if _is_dsn(shown) else "it has no ://"
     return "it cannot be parsed"
 
 
