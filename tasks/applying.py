@@ -68,10 +68,11 @@ def _show_status(call: Call, outcomes: Sequence[Outcome[standing.Status]]) -> No
             ]
         )
     tables.show(["service", "database", "code", "state", "tables"], rows, numbers=("tables",))
-    for outcome in outcomes:
-        found = outcome.value
-        if found is not None and found.state != "at_head" and found.message:
-            call.say(f"{found.name}: {found.message}" + (f"\n  → {found.mend}" if found.mend else ""))
+    from stillroom import status as job
+
+    environment = "" if call.environment.name == call.fleet.default_environment else call.environment.name
+    for message, mend in job.notes([each.value for each in outcomes if each.value], environment=environment):
+        call.say("\n".join(filter(None, (message, f"  → {mend}" if mend else ""))))
 
 
 @command(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillroom import fleet, session
 from stillroom.registry import model
 
-__all__ = ["Status", "document", "run"]
+__all__ = ["Status", "document", "notes", "run"]
+
+_ALIKE = re.compile(r"invoke (?P<command>\w+) --service (?P<name>\S+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +86,29 @@ def document(outcomes: Sequence[fleet.Outcome[Status]]) -> dict[str, Any]:
     Of a service that failed, the four are null, and `error` tells why.
     """
     return {"services": [_entry(each) for each in outcomes]}
+
+
+def notes(found: Sequence[Status], *, environment: str = "") -> list[tuple[str, str]]:
+    """What people are told below the table: pairs of what a state means and what to do; either may be empty. Pure.
+
+    Services for which the same command is due share one line of it, at the end.
+
+    Args:
+        found: the services' states.
+        environment: to be named in that line; empty if it is the default one.
+    """
+    told: list[tuple[str, str]] = []
+    together: dict[str, list[str]] = {}
+    for each in found:
+        alike = _ALIKE.fullmatch(each.mend)
+        if alike is not None:
+            together.setdefault(alike["command"], []).append(each.name)
+        mend = "" if alike is not None else each.mend
+        if each.message or mend:
+            told.append((f"{each.name}: {each.message or each.state}", mend))
+    where = f" --environment {environment}" if environment else ""
+    told += [("", f"invoke {command} --service {','.join(names)}{where}") for command, names in together.items()]
+    return told
 
 
 def _entry(outcome: fleet.Outcome[Status]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def test_each_state_in_turn(ask: asking.Asker, shop: projects.Made, database: Da
         ],
         "unknown": [],
         "message": "",
-        "mend": "",
+        "mend": "invoke apply --service shop",
         "address": f"localhost:{database.server.port}/{database.name}",
     }
 
@@ -71,11 +71,13 @@ def test_each_state_in_turn(ask: asking.Asker, shop: projects.Made, database: Da
 
     assert (behind["state"], behind["revision"], behind["tables"]) == ("behind", ["0001"], 1)
     assert behind["message"] == "1 revision is pending: 0002"
+    assert behind["mend"] == "invoke apply --service shop"
+    assert (at_head["message"], at_head["mend"]) == ("", "")
     assert (at_head["state"], at_head["revision"], at_head["pending"]) == ("at_head", ["0002"], [])
 
 
 def test_ahead(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
-    """A database that a newer release has migrated is ahead of the older code, and its revision is named."""
+    """A database that a newer release has migrated is ahead of the older code: its revision is named, and all ways out."""
     shop.add(projects.revision("0003", "0002"))
     ask(shop, database.asyncpg, "upgrade")
     (shop.versions / "0003_.py").unlink()
@@ -84,6 +86,8 @@ def test_ahead(ask: asking.Asker, shop: projects.Made, database: Database) -> No
 
     assert (found["state"], found["unknown"]) == ("ahead", ["0003"])
     assert "0003" in found["message"]
+    for way in ("restore", "adopt", "cleanup"):
+        assert f"invoke {way} --service shop" in found["mend"]
 
 
 def test_diverged(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
@@ -112,14 +116,21 @@ def test_unversioned(ask: asking.Asker, shop: projects.Made, database: Database,
     found = ask(shop, database.asyncpg, "status")
 
     assert (found["state"], found["tables"]) == ("unversioned", 1)
+    assert found["mend"].startswith("invoke adopt --service shop, which compares")
 
 
 def test_no_migrations(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
-    """A service without revisions has no_migrations, also where its database holds tables."""
+    """A service without revisions has no_migrations, also where its database holds tables, or notes a revision."""
     service = projects.make_service(tmp_path / "shop")
     database.execute("CREATE TABLE product (id int)")
 
-    assert state_of(ask, service, database) == "no_migrations"
+    found = ask(service, database.asyncpg, "status")
+    assert (found["state"], found["mend"]) == ("no_migrations", "invoke regenerate --service shop")
+
+    database.execute("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('0001')")
+    found = ask(service, database.asyncpg, "status")
+    assert (found["state"], found["unknown"]) == ("no_migrations", ["0001"])
+    assert "invoke restore --service shop" in found["mend"]
 
 
 @pytest.mark.parametrize("driver", ["postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2", "postgresql"])

@@ -65,21 +65,30 @@ def sentence(standing: state.Standing) -> str:
     if standing.state == state.DIVERGED:
         return f"the code does not have {unknown}, and {_revisions(known)} of it pending"
     if standing.state == state.UNVERSIONED:
-        return "there are tables, but no revision is noted"
+        return "there are tables, but no revision is noted (made by create_all, say)"
     if standing.state == state.NO_MIGRATIONS and standing.applied:
         return f"the code has no revision, but the database is at {', '.join(standing.applied)}"
     return ""
 
 
 def mend(standing: state.Standing, service: str) -> str:
-    """What to do about a state; empty where there is nothing to be done."""
+    """What to do about a state; empty where there is nothing to be done. Where only people can know, each way out."""
+    adopt, cleanup = f"invoke adopt --service {service}", f"invoke cleanup --service {service}"
+    back = f"bring its files back (git pull, git checkout, or invoke restore --service {service})"
+    if standing.state == state.NO_MIGRATIONS:
+        regenerate = f"invoke regenerate --service {service}"
+        return f"{back}; or begin anew: {regenerate}, then {adopt}" if standing.applied else regenerate
+    if standing.unknown:
+        return (
+            f"a newer release: {back}; a replaced history: {adopt}, which compares before it stamps "
+            f"(if they differ and the rows may go: {cleanup})"
+        )
+    if standing.overlapping:
+        return f"{adopt} compares and stamps anew"
+    if standing.state == state.UNVERSIONED:
+        return f"{adopt}, which compares before it stamps (if they differ and the rows may go: {cleanup})"
     if standing.state in (state.BEHIND, state.EMPTY):
         return f"invoke apply --service {service}"
-    if standing.state in (state.UNVERSIONED, state.AHEAD):
-        restored = (
-            "" if standing.state == state.UNVERSIONED else f"; files are missing: invoke restore --service {service}"
-        )
-        return f"the database is right: invoke adopt --service {service}, which compares first{restored}"
     return ""
 
 

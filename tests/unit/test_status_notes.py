@@ -1,0 +1,35 @@
+"""What `invoke status` says below its table."""
+
+from __future__ import annotations
+
+from stillroom import status
+
+
+def at(name: str, state: str, message: str = "", mend: str = "") -> status.Status:
+    """A service's status."""
+    return status.Status(name, state, None, None, 0, message, mend)
+
+
+def test_services_for_which_the_same_is_due_share_a_line() -> None:
+    """What is pending is told of each; the command once for all, after what needs a decision."""
+    found = [
+        at("auth", "at_head"),
+        at("pos", "behind", "1 revision is pending: b", "invoke apply --service pos"),
+        at("old", "ahead", "the code does not have x", "a newer release: …; a replaced history: …"),
+        at("sales", "empty", "", "invoke apply --service sales"),
+        at("fresh", "no_migrations", "", "invoke regenerate --service fresh"),
+    ]
+    assert status.notes(found) == [
+        ("pos: 1 revision is pending: b", ""),
+        ("old: the code does not have x", "a newer release: …; a replaced history: …"),
+        ("", "invoke apply --service pos,sales"),
+        ("", "invoke regenerate --service fresh"),
+    ]
+    assert status.notes(found[3:4], environment="live") == [
+        ("", "invoke apply --service sales --environment live"),
+    ]
+
+
+def test_a_state_that_needs_nothing_is_not_mentioned() -> None:
+    """The table says it."""
+    assert status.notes([at("auth", "at_head")]) == []
