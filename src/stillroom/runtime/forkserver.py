@@ -67,6 +67,7 @@ def serve(control: socket.socket) -> None:
 
 def preload() -> None:
     """Imports, and rehearses, what workers will need."""
+    gc.disable()  # it would look at the same modules again and again while they are imported
     # What is missing here is the business of preflight, in the worker that needs it.
     for name in PRELOADED:
         with contextlib.suppress(ImportError):
@@ -79,6 +80,7 @@ def preload() -> None:
         importlib.import_module(".rehearsal", __package__).rehearse()
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _accept(control: socket.socket, children: dict[int, str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from . import blame, connection, enums, faults, known_drops, project, sqltext, v
 if TYPE_CHECKING:
     from alembic.runtime import migration
 
-__all__ = ["difference", "downgrade", "make_version_schema", "upgrade"]
+__all__ = ["compare_and_downgrade", "make_version_schema", "upgrade"]
 
 
 def make_version_schema(url: str, table: project.VersionTable) -> None:
@@ -54,27 +54,6 @@ def upgrade(
     return _check(of, url, table, expected, f"upgrade to {to}")
 
 
-def downgrade(
-    of: project.Project,
-    url: str,
-    table: project.VersionTable,
-    *,
-    folder: Path | None = None,
-    to: str = "base",
-    expected: Sequence[str] = (),
-) -> None:
-    """Downgrades, then asks the database itself where it is.
-
-    Raises:
-        faults.Fault: what a revision raised; or `nothing-applied`.
-    """
-    from alembic import command
-
-    with blame.blamed(of.service.name, f"downgrade to {to}", url):
-        command.downgrade(of.config(folder), to)
-    _check(of, url, table, expected, f"downgrade to {to}")
-
-
 def _check(
     of: project.Project, url: str, table: project.VersionTable, expected: Sequence[str] | None, doing: str
 ) -> tuple[str, ...]:
@@ -90,32 +69,66 @@ def _check(
     return now
 
 
-def difference(of: project.Project, *, folder: Path | None = None, known: Collection[str] = frozenset()) -> list[str]:
-    """What autogenerate would still change, rendered line by line; empty when database and models agree.
+def compare_and_downgrade(
+    of: project.Project,
+    url: str,
+    table: project.VersionTable,
+    *,
+    folder: Path | None = None,
+    to: str = "base",
+    expected: Sequence[str] = (),
+    known: Collection[str] = frozenset(),
+    compared: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """What autogenerate would still change; where that is nothing, downgrades, in the same run of `env.py`.
+
+    Both begin with what costs most of either: `env.py` and a connection of its own.
 
     Args:
         of: the service's project.
+        url: the database that `env.py` connects to, for our own connection.
+        table: where the revisions are noted.
         folder: version files that replace the project's own.
+        to: where the downgrade leads.
+        expected: the revisions that the database has to be at after it.
         known: names (`kind:name`) of what no model shows and the history makes nevertheless.
+        compared: called when there is no difference, before the downgrade begins.
+
+    Returns:
+        The differences, rendered line by line. If there are any, nothing was downgraded.
+
+    Raises:
+        faults.Fault: what `env.py` or a revision raised; or `nothing-applied`.
     """
+    config = of.config(folder)
+    found: list[str] = []
+
+    def compare_first(revision: Any, context: migration.MigrationContext) -> Sequence[Any]:
+        found.extend(_difference(context, known))
+        if found:
+            return []
+        compared()
+        script: Any = context.script
+        steps: Sequence[Any] = script._downgrade_revs(to, revision)
+        return steps
+
+    of.in_env(config, compare_first, f"comparing its models with the database, and downgrade to {to}", url)
+    if not found:
+        _check(of, url, table, expected, f"downgrade to {to}")
+    return found
+
+
+def _difference(context: migration.MigrationContext, known: Collection[str]) -> list[str]:
     from alembic import autogenerate
     from alembic.runtime.migration import MigrationContext
 
+    metadatas = project.metadatas(context)
+    script = autogenerate.produce_migrations(context, context.opts["target_metadata"])
+    known_drops.leave_out(script.upgrade_ops, known)
     found: list[str] = []
-
-    def compare(revision: Any, context: migration.MigrationContext) -> list[Any]:
-        metadatas = project.metadatas(context)
-        script = autogenerate.produce_migrations(context, context.opts["target_metadata"])
-        known_drops.leave_out(script.upgrade_ops, known)
-        if script.upgrade_ops is not None and not script.upgrade_ops.is_empty():
-            plain = MigrationContext.configure(dialect=context.dialect)
-            text = autogenerate.render_python_code(script.upgrade_ops, migration_context=plain)
-            found.extend(
-                line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")
-            )
-        changed = enums.changes(context, metadatas)
-        found.extend([*changed.before, *changed.after])
-        return []
-
-    of.in_env(of.config(folder), compare, "comparing its models with the database")
-    return found
+    if script.upgrade_ops is not None and not script.upgrade_ops.is_empty():
+        plain = MigrationContext.configure(dialect=context.dialect)
+        text = autogenerate.render_python_code(script.upgrade_ops, migration_context=plain)
+        found += [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    changed = enums.changes(context, metadatas)
+    return [*found, *changed.before, *changed.after]

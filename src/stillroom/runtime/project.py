@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-__all__ = ["Project", "VersionTable", "enter", "metadatas", "version_table"]
+__all__ = ["Project", "VersionTable", "as_metadatas", "enter", "metadatas", "version_table"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +86,20 @@ class Project:
         with blame.blamed(self.service.name, "reading its Alembic configuration"):
             return ScriptDirectory.from_config(config)
 
-    def in_env(self, config: Config, work: Callable[[Any, MigrationContext], Sequence[Any]], doing: str) -> None:
+    def in_env(
+        self,
+        config: Config,
+        work: Callable[[Any, MigrationContext], Sequence[Any]],
+        doing: str,
+        url: str | None = None,
+    ) -> None:
         """Runs the service's `env.py`, with `work` in the place of migrations.
 
         Args:
             config: from `config()`.
             work: `(current revisions, migration context) -> steps to run`, as Alembic's own commands have it.
             doing: for messages.
+            url: the database that it is done with, for messages.
 
         Raises:
             faults.Fault: what the service's code raised; or `env-did-nothing` if `env.py` never ran migrations.
@@ -107,7 +114,7 @@ class Project:
             return work(revision, context)
 
         script = self.script(config)
-        with blame.blamed(self.service.name, doing), EnvironmentContext(config, script, fn=wrapped):
+        with blame.blamed(self.service.name, doing, url), EnvironmentContext(config, script, fn=wrapped):
             script.run_env()
         if not called:
             raise faults.ProjectFault(
@@ -125,10 +132,14 @@ class Project:
 
 def metadatas(context: MigrationContext) -> list[Any]:
     """The metadata collections that `env.py` gave to Alembic: one, several, or none."""
-    target = context.opts.get("target_metadata")
+    return list(as_metadatas(context.opts.get("target_metadata")))
+
+
+def as_metadatas(target: Any) -> tuple[Any, ...]:
+    """What stands for `target_metadata`, as one form: one, several, or none."""
     if target is None:
-        return []
-    return list(target) if isinstance(target, list | tuple | set) else [target]
+        return ()
+    return tuple(target) if isinstance(target, list | tuple | set) else (target,)
 
 
 def version_table(context: MigrationContext) -> VersionTable:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import amend, catalog, connection, faults, history, ownership, project, sqltext
 
@@ -92,20 +93,13 @@ def prove(
         outcome = take(url, table, own)
 
     tell.step("compare")
-    with clock("diff"):
-        left = history.difference(of, folder=folder, known=known)
-    if left:
-        raise faults.JudgedFault(
-            "diff-not-empty",
-            f"{of.service.name}: after the upgrade, autogenerate still sees {len(left)} difference(s): {left[0]}",
-            "the models say something that Alembic renders or compares wrongly: mend the model, "
-            "or leave it out of the comparison in env.py (include_object)",
-            detail="\n".join(left),
+    way_back = _WayBack(clock, tell)
+    with way_back:
+        left = history.compare_and_downgrade(
+            of, url, table, folder=folder, to=follows or "base", expected=start, known=known, compared=way_back.begin
         )
-
-    tell.step("downgrade")
-    with clock("downgrade"), _judged("downgrade-fails", "the downgrade fails"):
-        history.downgrade(of, url, table, folder=folder, to=follows or "base", expected=start)
+        if left:
+            raise _differs(of, left)
         after = take(url, table, own)
     _leaves_no_trace(of, before, after, prerequisites)
 
@@ -122,6 +116,16 @@ def prove(
             detail="\n".join(difference.lines()),
         )
     return Proof(outcome, seconds)
+
+
+def _differs(of: project.Project, left: list[str]) -> faults.JudgedFault:
+    return faults.JudgedFault(
+        "diff-not-empty",
+        f"{of.service.name}: after the upgrade, autogenerate still sees {len(left)} difference(s): {left[0]}",
+        "the models say something that Alembic renders or compares wrongly: mend the model, "
+        "or leave it out of the comparison in env.py (include_object)",
+        detail="\n".join(left),
+    )
 
 
 def _leaves_no_trace(
@@ -167,6 +171,28 @@ class _Clock:
 
     def __exit__(self, *_: object) -> None:
         self._seconds[self._name] = round(time.monotonic() - self._begun, 4)
+
+
+class _WayBack:
+    """The block that compares and then downgrades: two steps to people, told and judged apart."""
+
+    def __init__(self, clock: _Clock, tell: telling.Tell) -> None:
+        self._clock = clock
+        self._tell = tell
+        self._steps = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        self._steps.enter_context(self._clock("diff"))
+
+    def begin(self) -> None:
+        """The comparison found nothing: from here on it is the downgrade."""
+        self._steps.close()
+        self._tell.step("downgrade")
+        self._steps.enter_context(_judged("downgrade-fails", "the downgrade fails"))
+        self._steps.enter_context(self._clock("downgrade"))
+
+    def __exit__(self, *raised: Any) -> None:
+        self._steps.__exit__(*raised)
 
 
 class _judged:  # noqa: N801 - reads as the statement it makes

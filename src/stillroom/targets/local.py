@@ -178,6 +178,8 @@ class _Parent:
 
     def close(self) -> None:
         """Ends the parent; its workers end with it."""
+        if not self._greeted:
+            self._process.kill()  # it has no workers yet, and may have much to import still
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
