@@ -123,6 +123,9 @@ with create_engine(os.environ["{url_variable}"].replace("+asyncpg", "+psycopg"))
     with context.begin_transaction():
         context.run_migrations()
 """
+ONLINE_UNKNOWN = ONLINE_ONLY.replace("target_metadata=Base.metadata", "target_metadata=vars(Base)['metadata']")
+NO_TARGET = projects.ENV.replace("target_metadata=Base.metadata", "target_metadata=None")
+BROKEN_ENV = projects.ENV.replace("from app.models", "from app.nowhere import nothing\nfrom app.models")
 SETTINGS = 'import os\n\nTABLE = os.environ.get("NO_SUCH_VARIABLE", "computed_versions")\n'
 COMPUTED = projects.ENV.replace("from app.models", "from app.settings import TABLE\nfrom app.models")
 
@@ -147,6 +150,13 @@ def _write(root: Path, port: int) -> dict[str, projects.Made]:
         make("misdeclared", metadata="app.models:Bass.metadata"),
         make("from-env", modules=None),
         make("online-only", modules=None, env=ONLINE_ONLY),
+        make("online-unknown", modules=None, env=ONLINE_UNKNOWN),
+        make("env-import-error", modules=None, files={"app/models.py": "import os\n\nimport no_such_thing_at_all\n"}),
+        make("env-exits", modules=None, files={"app/models.py": "import sys\nsys.exit(3)\n"}),
+        make("env-without-target", modules=None, env=NO_TARGET),
+        make("env-without-tables", modules=None, models=""),
+        make("env-of-no-base", env=NO_TARGET),
+        make("broken-env", env=BROKEN_ENV),
         make("computed", env=COMPUTED, configure="version_table=TABLE", files={"app/settings.py": SETTINGS}),
         make("contradicted", version_table="one", configure="version_table='other'"),
         make("no-config"),
@@ -232,6 +242,8 @@ def test_a_sound_service_has_nothing_but_ok_and_its_facts(broken: dict[str, Repo
         ("no-variable", "needs the environment variable JWT_SECRET_OF_TEST"),
         ("exits", "app/models.py:2)"),
         ("connects", "elsewhere"),
+        ("env-import-error", "app/models.py:3)"),
+        ("env-exits", "app/models.py:2)"),
         ("crashes", "(app.models) took the service's process down"),
         ("hangs", "did not end within the time limit of 8 s"),
     ],
@@ -249,7 +261,13 @@ def test_models_that_do_not_import_are_told_with_file_and_line(
 
 @pytest.mark.parametrize(
     ("service", "code"),
-    [("empty", "metadata-empty"), ("no-metadata", "metadata-missing"), ("misdeclared", "metadata-missing")],
+    [
+        ("empty", "metadata-empty"),
+        ("no-metadata", "metadata-missing"),
+        ("misdeclared", "metadata-missing"),
+        ("env-without-target", "metadata-empty"),
+        ("env-without-tables", "metadata-empty"),
+    ],
 )
 def test_metadata_without_tables_is_an_error(broken: dict[str, Report], service: str, code: str) -> None:
     """A baseline of nothing would be empty; so would one of the wrong module."""
@@ -257,21 +275,33 @@ def test_metadata_without_tables_is_an_error(broken: dict[str, Report], service:
     assert only(broken[service], "models").data["code"] == code
 
 
-@pytest.mark.parametrize("service", ["declared", "from-env"])
+@pytest.mark.parametrize("service", ["declared", "from-env", "online-only"])
 def test_metadata_is_found_where_it_is_declared_or_by_env_py_without_a_database(
     broken: dict[str, Report], service: str
 ) -> None:
-    """`metadata:` may name the base; without models, env.py tells in offline mode."""
+    """`metadata:` may name the base; without models, env.py tells in offline mode, or by its names where it has none."""
     assert bad(broken[service]) == []
     assert broken[service].facts["metadata_tables"] == ["product"]
 
 
 def test_what_only_a_database_would_tell_is_not_called_ok(broken: dict[str, Report]) -> None:
-    """An env.py without an offline branch is refused its connection, and the check says that it was not made."""
-    finding = only(broken["online-only"], "models")
+    """An env.py without an offline branch is refused its connection; where its names don't tell, the check was not made."""
+    finding = only(broken["online-unknown"], "models")
     assert finding.level == "skipped"
     assert "services.yaml names no models" in finding.message and "models: app.models" in finding.mend
-    assert "metadata_tables" not in broken["online-only"].facts
+    assert "metadata_tables" not in broken["online-unknown"].facts
+
+
+def test_env_py_must_come_as_far_as_the_models(broken: dict[str, Report]) -> None:
+    """Also where the models import: env.py may fail on its own, or give Alembic another metadata, or none."""
+    for service, code, said in (
+        ("broken-env", "models-do-not-import", "migrations/env.py:"),
+        ("env-of-no-base", "metadata-empty", "target_metadata of env.py is None, while the models hold 1"),
+    ):
+        (finding,) = broken[service].errors
+        assert (finding.check, finding.data["code"], bool(finding.mend)) == ("env.py", code, True)
+        assert said in finding.message
+        assert only(broken[service], "models").level == "ok"
 
 
 def test_a_computed_version_table_is_asked_of_env_py_and_not_guessed(broken: dict[str, Report]) -> None:
@@ -311,6 +341,7 @@ def test_registry_and_env_py_must_name_one_version_table(broken: dict[str, Repor
 def test_each_cause_is_one_error_with_its_mend(broken: dict[str, Report], service: str, check: str, code: str) -> None:
     """By name; what hangs on it is not looked at instead of failing, too."""
     report = broken[service]
+    assert len(report.errors) == 1, report.errors
     (finding,) = report.errors
     assert (finding.check, finding.data["code"], bool(finding.mend)) == (check, code, True)
     assert [each for each in report.warnings if each.data.get("code") != "sharing-undeclared"] == []

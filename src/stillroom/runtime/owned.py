@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import enums, facts, faults, locations, observe, ownership, preflight_models, project, revisions, sqltext
+from . import (
+    enums,
+    env_run,
+    facts,
+    faults,
+    locations,
+    observe,
+    ownership,
+    preflight_models,
+    project,
+    revisions,
+    sqltext,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -111,7 +123,10 @@ def _metadatas(service: facts.ServiceFacts, url: str) -> tuple[Any, ...]:
     try:
         if service.models or service.metadata:
             return preflight_models.metadata_of_models(service, url)
-        return preflight_models.offline(project.Project(service), url).metadatas
+        ran = env_run.run(service, url)
+        if ran.metadatas is None and ran.fault is not None:
+            raise ran.fault
+        return ran.metadatas or ()
     except faults.Fault:
         if service.schemas is not None and not _shares_schemas(service):
             return ()

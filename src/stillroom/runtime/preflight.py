@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 # module beforehand, and should have the others then, too.
 with contextlib.suppress(ImportError):
     from . import (  # noqa: F401
+        env_run,
         environment,
         extensions,
         preflight_database,
+        preflight_env,
         preflight_models,
         preflight_rights,
         preflight_scratch,
@@ -65,7 +67,7 @@ class _Preflight:
         self._url: str | None = None
         self._state: preflight_database.State | None = None
         self._metadatas: tuple[Any, ...] | None = None
-        self._offline: preflight_models.Offline | str | None = None
+        self._ran: env_run.Ran | None = None
 
     def all(self) -> None:
         """Every check, those that run the service's code last."""
@@ -138,22 +140,22 @@ class _Preflight:
         if self._skip_models or not usable:
             self.found.skipped("models", self._skip_models or "not imported: Alembic or SQLAlchemy is missing")
             return
-        from . import preflight_models
+        from . import preflight_env, preflight_models
 
-        if self.service.models or self.service.metadata:
-            self._metadatas = preflight_models.metadata_of_models(self.service, self._url)
-            where = self.service.metadata or ", ".join(self.service.models)
+        service = self.service
+        if service.models or service.metadata:
+            self._metadatas = preflight_models.metadata_of_models(service, self._url)
+            where = service.metadata or ", ".join(service.models)
+            self._judge_metadata(where)
+            if self._files.env_source:
+                with self.found.checking("env.py"):
+                    preflight_env.judge_beside_models(self.found, service.name, self._run_env(), self._metadatas)
+        elif self._files.env_source:
+            self._metadatas = preflight_env.judge_alone(self.found, self._run_env())
+            if self._metadatas is not None:
+                self._judge_metadata("target_metadata of env.py")
         else:
-            ran = self._run_offline()
-            if isinstance(ran, str):
-                self.found.skipped(
-                    "models",
-                    f"not known: services.yaml names no models, and env.py does not tell without a database ({ran})",
-                    "name them in services.yaml, models: app.models (say)",
-                )
-                return
-            self._metadatas, where = ran.metadatas, "target_metadata of env.py"
-        self._judge_metadata(where)
+            self.found.skipped("models", "not imported: services.yaml names none, and there is no env.py to tell")
 
     def _judge_metadata(self, where: str) -> None:
         names = sorted({name for metadata in self._metadatas or () for name in metadata.tables})
@@ -161,24 +163,25 @@ class _Preflight:
         if names:
             self.found.ok("models", f"{len(names)} table{'s' if len(names) != 1 else ''} in {where}", tables=len(names))
         else:
+            declared = bool(self.service.models or self.service.metadata)
             self.found.error(
                 "models",
                 f"{self.service.name}: the metadata of {where} holds no table: a baseline of it would be empty",
                 "import every module with models where models: points to (app/models/__init__.py, say), "
-                "or correct models: in services.yaml",
+                "or correct models: in services.yaml"
+                if declared
+                else "in env.py: target_metadata = Base.metadata, after importing every module with models "
+                "(import app.models, say)",
                 code="metadata-empty",
             )
 
-    def _run_offline(self) -> preflight_models.Offline | str:
-        """What env.py configures without a database, or why that is not to be known; it is run once at most."""
-        from . import preflight_models
+    def _run_env(self) -> env_run.Ran:
+        """What env.py configures without a database; it is run once at most."""
+        from . import env_run
 
-        if self._offline is None:
-            try:
-                self._offline = preflight_models.offline(project.Project(self.service), self._url)
-            except faults.Fault as fault:
-                self._offline = fault.message
-        return self._offline
+        if self._ran is None:
+            self._ran = env_run.run(self.service, self._url)
+        return self._ran
 
     # The version table: declared, or in the source of env.py, or told by env.py itself; never guessed
 
@@ -206,8 +209,8 @@ class _Preflight:
             return written, ""
         if self._skip_models:
             return None, self._skip_models
-        ran = self._run_offline()
-        return (None, ran) if isinstance(ran, str) else (ran.version_table, "")
+        ran = self._run_env()
+        return ran.version_table, ran.fault.message if ran.fault is not None else ""
 
     # What is judged, once everything is seen
 
@@ -295,6 +298,7 @@ class _Preflight:
     def _could_be_told(self) -> bool:
         """False where env.py is missing, or can't run because the models don't import: that is said already."""
         failed = self._metadatas is None and bool(self.service.models or self.service.metadata)
+        failed = failed or (self._ran is not None and self._ran.certain)
         return bool(self._files.env_source) and not failed
 
     def _contradiction(self, table: project.VersionTable) -> None:

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
-import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import blame, environment, facts, faults, guard, project
+from . import blame, env_run, facts, faults, guard
 
-if TYPE_CHECKING:
-    from alembic.runtime.migration import MigrationContext
-
-__all__ = ["NOWHERE", "Offline", "metadata_of_models", "offline"]
-
-NOWHERE = "postgresql+asyncpg://nobody@stillroom.invalid:1/nothing"
-"""A database that is not there: what code gets that has no database to connect to, and must not connect to any."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Offline:
-    """What `env.py` configured in offline mode."""
-
-    metadatas: tuple[Any, ...]
-    version_table: project.VersionTable
+__all__ = ["metadata_of_models"]
 
 
 def metadata_of_models(service: facts.ServiceFacts, url: str | None) -> tuple[Any, ...]:
@@ -41,7 +25,7 @@ def metadata_of_models(service: facts.ServiceFacts, url: str | None) -> tuple[An
         faults.Fault: what the import raised, with file and line; `metadata-missing` if there is no metadata to be
             found; `wrong-database` if it connected to something.
     """
-    with guard.only(url or NOWHERE, variable=service.url_variable):
+    with guard.only(url or env_run.NOWHERE, variable=service.url_variable):
         modules = [_import(service, name) for name in service.models]
         if service.metadata is not None:
             return (_declared(service, service.metadata),)
@@ -54,39 +38,6 @@ def metadata_of_models(service: facts.ServiceFacts, url: str | None) -> tuple[An
             "or correct models:",
         )
     return tuple(found.values())
-
-
-def offline(of: project.Project, url: str | None) -> Offline:
-    """Runs `env.py` in Alembic's offline mode, in which it has no database, for what it configures.
-
-    Raises:
-        faults.Fault: what `env.py` raised; `wrong-database` if it connects even so.
-    """
-    from alembic.runtime.environment import EnvironmentContext
-
-    seen: list[MigrationContext] = []
-
-    def look(revision: Any, context: MigrationContext) -> Sequence[Any]:
-        seen.append(context)
-        return []
-
-    config = of.config()
-    script = of.script(config)
-    quiet = {"as_sql": True, "starting_rev": None, "destination_rev": None, "output_buffer": io.StringIO()}
-    with (
-        environment.pointed_at(of.service, url or NOWHERE),
-        guard.only(NOWHERE, variable=of.service.url_variable),
-        blame.blamed(of.service.name, "running env.py in offline mode"),
-        EnvironmentContext(config, script, fn=look, **quiet),
-    ):
-        script.run_env()
-    if not seen:
-        raise faults.ProjectFault(
-            "env-did-nothing",
-            f"{of.service.name}: env.py ended in offline mode without running any migration",
-            "env.py must reach context.run_migrations() in offline mode, too",
-        )
-    return Offline(tuple(project.metadatas(seen[-1])), project.version_table(seen[-1]))
 
 
 def _import(service: facts.ServiceFacts, name: str) -> ModuleType:
