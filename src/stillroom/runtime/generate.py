@@ -24,6 +24,7 @@ from . import (
     revisions,
     sqltext,
     temporary,
+    type_memory,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
+    type_memory.remember()
     with (
         places.working_place(service, request.options, tell) as place,
         temporary.folder() as folder,

@@ -28,6 +28,7 @@ from . import (
     revision_target,
     revisions,
     temporary,
+    type_memory,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def revision(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
+    type_memory.remember()
     tell.step("read history")
     code = observe.code(service)
     observe.expect_heads(service, code.graph)
