@@ -126,6 +126,7 @@ with create_engine(os.environ["{url_variable}"].replace("+asyncpg", "+psycopg"))
 ONLINE_UNKNOWN = ONLINE_ONLY.replace("target_metadata=Base.metadata", "target_metadata=vars(Base)['metadata']")
 NO_TARGET = projects.ENV.replace("target_metadata=Base.metadata", "target_metadata=None")
 BROKEN_ENV = projects.ENV.replace("from app.models", "from app.nowhere import nothing\nfrom app.models")
+HARDCODED = projects.ENV.replace('os.environ["{url_variable}"]', '"postgresql+asyncpg://me:secretword@127.0.0.1/shop"')
 SETTINGS = 'import os\n\nTABLE = os.environ.get("NO_SUCH_VARIABLE", "computed_versions")\n'
 COMPUTED = projects.ENV.replace("from app.models", "from app.settings import TABLE\nfrom app.models")
 
@@ -157,6 +158,7 @@ def _write(root: Path, port: int) -> dict[str, projects.Made]:
         make("env-without-tables", modules=None, models=""),
         make("env-of-no-base", env=NO_TARGET),
         make("broken-env", env=BROKEN_ENV),
+        make("hardcoded", env=HARDCODED),
         make("computed", env=COMPUTED, configure="version_table=TABLE", files={"app/settings.py": SETTINGS}),
         make("contradicted", version_table="one", configure="version_table='other'"),
         make("no-config"),
@@ -302,6 +304,15 @@ def test_env_py_must_come_as_far_as_the_models(broken: dict[str, Report]) -> Non
         assert (finding.check, finding.data["code"], bool(finding.mend)) == ("env.py", code, True)
         assert said in finding.message
         assert only(broken[service], "models").level == "ok"
+
+
+def test_a_url_in_env_py_is_told_before_the_guard_has_to(broken: dict[str, Report]) -> None:
+    """A warning with file and line, and without its password."""
+    (finding,) = broken["hardcoded"].warnings
+    assert (finding.check, finding.data["code"]) == ("url", "url-hardcoded")
+    assert "migrations/env.py:" in finding.message and "localhost:5432/shop" in finding.message
+    assert "HARDCODED_DATABASE_URL" in finding.mend
+    assert "secretword" not in repr(broken["hardcoded"])
 
 
 def test_a_computed_version_table_is_asked_of_env_py_and_not_guessed(broken: dict[str, Report]) -> None:

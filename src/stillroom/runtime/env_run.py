@@ -37,12 +37,14 @@ class Ran:
         version_table: the one that it configures; None: not known.
         fault: why it did not come to an end; None if it did.
         certain: whether the fault would come with a database, too.
+        url: what it gave to Alembic as `url`, as text; None: nothing, or not known. It may hold a password.
     """
 
     metadatas: tuple[Any, ...] | None = None
     version_table: project.VersionTable | None = None
     fault: faults.Fault | None = None
     certain: bool = False
+    url: str | None = dataclasses.field(default=None, repr=False)
 
 
 def run(service: facts.ServiceFacts, url: str | None) -> Ran:
@@ -77,6 +79,7 @@ class _Watch:
         self._env = ""
         self._asked_for_mode = False
         self._given: list[Any] = []
+        self._url: str | None = None
         self._contexts: list[MigrationContext] = []
         self._error: BaseException | None = None
 
@@ -99,17 +102,17 @@ class _Watch:
         """What is known after it came to an end."""
         if self._contexts:
             last = self._contexts[-1]
-            return Ran(tuple(project.metadatas(last)), project.version_table(last))
+            return Ran(tuple(project.metadatas(last)), project.version_table(last), url=self._url)
         fault = faults.ProjectFault(
             "env-did-nothing",
             f"{self._service}: env.py ended in offline mode without running any migration ({self._env})",
             "env.py must reach context.run_migrations() in offline mode, too",
         )
-        return Ran(self._metadatas(), None, fault)
+        return Ran(self._metadatas(), None, fault, url=self._url)
 
     def failed(self, fault: faults.Fault) -> Ran:
         """What is known after it failed."""
-        return Ran(self._metadatas(), None, fault, self._certain(fault))
+        return Ran(self._metadatas(), None, fault, self._certain(fault), self._url)
 
     def _listen(self, context: EnvironmentContext) -> None:
         """Alembic's module `context` takes its functions from the object when that is entered."""
@@ -122,6 +125,7 @@ class _Watch:
 
         def configured(*arguments: Any, **options: Any) -> None:
             self._given.append(options.get("target_metadata"))
+            self._url = urls.render(options["url"]) if options.get("url") else self._url
             configure(*arguments, **options)
 
         vars(context).update(is_offline_mode=is_offline_mode, configure=configured)

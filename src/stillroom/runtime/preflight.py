@@ -23,6 +23,7 @@ with contextlib.suppress(ImportError):
         env_run,
         environment,
         extensions,
+        hardcoded,
         preflight_database,
         preflight_env,
         preflight_models,
@@ -88,6 +89,9 @@ class _Preflight:
         self._tell.step("models")
         with found.checking("models"):
             self._look_at_models(usable)
+        with found.checking("url"):
+            if usable and not self._skip_models:
+                self._look_for_other_url()
         if self._state is not None:
             self._judge_database(self._state)
 
@@ -106,6 +110,20 @@ class _Preflight:
         address = urls.address(self._url)
         self.facts.update(address=str(address), host=address.host, port=address.port, database=address.database)
         self.found.ok("url", f"{self.service.url_variable} names {address}", address=str(address))
+
+    def _look_for_other_url(self) -> None:
+        from . import hardcoded, preflight_env
+
+        places = self._files.places
+        if places is None or not self._files.env_source:
+            return
+        ini = places.ini.read_text(encoding="utf-8", errors="replace")
+        variable = self.service.url_variable
+        written = hardcoded.find(self._files.env_source, ini, variable)
+        if written is not None:
+            where = places.ini if written.file == "ini" else places.script_location / "env.py"
+            given = self._ran.url if self._ran is not None else None
+            preflight_env.judge_url(self.found, written, where, variable, given, self._url)
 
     def _look_at_database(self, usable: bool) -> None:
         reason = self._no_database(usable)

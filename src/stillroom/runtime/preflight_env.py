@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from . import env_run
+from . import env_run, faults, hardcoded, urls
 from .preflight_findings import Findings
 
-__all__ = ["judge_alone", "judge_beside_models"]
+__all__ = ["judge_alone", "judge_beside_models", "judge_url"]
 
 
 def judge_alone(found: Findings, ran: env_run.Ran) -> tuple[Any, ...] | None:
@@ -46,3 +48,36 @@ def judge_beside_models(found: Findings, service: str, ran: env_run.Ran, metadat
             "in env.py: target_metadata = Base.metadata, of the base that the models have",
             code="metadata-empty",
         )
+
+
+def judge_url(
+    found: Findings, written: hardcoded.Written | None, where: Path, variable: str, given: str | None, right: str | None
+) -> None:
+    """Whether a URL that stands in the sources is the one that `env.py` will use.
+
+    Args:
+        found: the findings go here.
+        written: what the sources tell.
+        where: the file in which it stands.
+        variable: the service's.
+        given: the URL that `env.py` gave to Alembic without a database; None: not known.
+        right: what the variable holds; None: nothing.
+    """
+    if written is None or (given and right and _address(given) == _address(right)):
+        return
+    to = _address(written.url)
+    found.warning(
+        "url",
+        f"{where}:{written.line}: a URL of its own stands there{f' ({to})' if to else ''}, and env.py does not read "
+        f"{variable}: what is not sent to the scratch database is refused (wrong-database)",
+        f'in env.py: config.set_main_option("sqlalchemy.url", os.environ["{variable}"].replace("%", "%%"))'
+        if written.file == "ini"
+        else f'let it be os.environ["{variable}"], or correct url_variable: in services.yaml',
+        code="url-hardcoded",
+    )
+
+
+def _address(url: str) -> str:
+    with contextlib.suppress(faults.ProjectFault):
+        return str(urls.address(url))
+    return ""
