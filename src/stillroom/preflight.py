@@ -7,6 +7,7 @@ files come home to, what is not committed in them, and services that get in each
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,10 @@ __all__ = ["Here", "Options", "judge", "judge_neighbours", "refuse", "run", "unw
 
 _CODE_OF_THE_SERVICE = "models"
 _PROCESS_ENDED = frozenset({"answer-lost", "time-limit", "terminated"})
-_SHOWN = 5
+_SHOWN = 3
+_NEW = "?? "
+_STATES = {_NEW: " (new)", " D ": " (deleted)", "D  ": " (deleted)"}
+_OF_NO_ACCOUNT = frozenset({".gitkeep", ".keep"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,17 +155,26 @@ def _judge_changes(mine: preflight_findings.Findings, folder: Path, changes: git
     if changes.unknown:
         mine.skipped("uncommitted", changes.unknown)
         return
-    if not changes.files:
+    files = [each for each in changes.files if not _of_no_account(each)]
+    if not files:
         mine.ok("uncommitted", "nothing uncommitted in the migrations folder")
         return
-    listed = ", ".join(line.strip() for line in changes.files[:_SHOWN])
-    more = f" and {len(changes.files) - _SHOWN} more" if len(changes.files) > _SHOWN else ""
+    listed = ", ".join(Path(line[3:]).name + _STATES.get(line[:3], "") for line in files[:_SHOWN])
+    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
     mine.warning(
         "uncommitted",
         f"uncommitted changes in {folder}: {listed}{more}",
-        f"git add {folder} && git commit, so that what is replaced can be had back (a backup is kept as well)",
+        f"git add {shlex.quote(str(folder))} && git commit",
         code="uncommitted",
-        files=list(changes.files),
+        files=files,
+    )
+
+
+def _of_no_account(line: str) -> bool:
+    """Whether it is a new file, as git shows it, that is no revision and that nobody would miss."""
+    path = Path(line[3:])
+    return line.startswith(_NEW) and (
+        path.name in _OF_NO_ACCOUNT or path.suffix == ".pyc" or "__pycache__" in path.parts
     )
 
 

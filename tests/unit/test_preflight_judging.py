@@ -349,6 +349,23 @@ def test_an_unreachable_service_keeps_what_is_known_on_this_side() -> None:
     ]
 
 
+def test_uncommitted_files_are_named_shortly() -> None:
+    """By name and state; what is new and no revision does not count, and neither does what Python leaves behind."""
+    of_no_account = ("?? m/v/.gitkeep", "?? m/v/__pycache__/1_.cpython-311.pyc", "?? m/v/1_.pyc")
+    for files, message in (
+        (of_no_account, "nothing uncommitted in the migrations folder"),
+        (
+            (" M m/v/1_.py", "?? m/v/2_.py", " D m/v/3_.py", "M  m/v/4_.py", *of_no_account),
+            f"uncommitted changes in {HERE.folder}: 1_.py, 2_.py (new), 3_.py (deleted) and 1 more",
+        ),
+        ((" D m/v/.gitkeep",), f"uncommitted changes in {HERE.folder}: .gitkeep (deleted)"),
+    ):
+        report = preflight.judge("shop", [], {}, dataclasses.replace(HERE, changes=git.Changes(files, Path("/shop"))))
+        (finding,) = [each for each in report.findings if each.check == "uncommitted"]
+        assert finding.message == message
+        assert finding.mend == ("" if finding.level == "ok" else f"git add {HERE.folder} && git commit")
+
+
 def service(name: str, *shares_with: str) -> model.Service:
     """A service of which only the name and the neighbours matter."""
     values: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(model.Service))
