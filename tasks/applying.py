@@ -78,7 +78,7 @@ def _show_status(call: Call, outcomes: Sequence[Outcome[standing.Status]]) -> No
 @command(
     "apply",
     options={
-        "to": "Revision to upgrade to (default: heads).",
+        "to": "REVISION: the revision to upgrade to (default: heads).",
         "dry-run": "Print the SQL, recorded on a scratch database, and change nothing.",
         "yes": "Do not ask.",
         "fail-fast": "Begin nothing new after the first failure.",

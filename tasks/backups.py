@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from typing import TYPE_CHECKING, Any
 
 from stillroom.tasks.cleaning import PERMISSION, looked_at, show_plan
@@ -11,7 +12,7 @@ from stillroom.tasks.command import Call, command
 from stillroom import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["restore"]
 
@@ -19,8 +20,8 @@ __all__ = ["restore"]
 @command(
     "restore",
     options={
-        "backup": "Which backup: its time stamp, as --list shows it (default: the newest that differs from what is there).",
-        "list": "List the backups, and do nothing.",
+        "backup": "STAMP: which backup, as --list shows it (default: the newest that differs from what is there).",
+        "list": "List the backups, each with the command that brings it back, and do nothing.",
         "database": "A dump of the database instead of the migrations folder.",
         "yes": "Do not ask.",
         **PERMISSION,
@@ -116,41 +117,48 @@ def _restore_database(call: Call, stamp: str, yes: bool, permission: Any) -> Non
 def _chosen(found: Sequence[tuple[str, Any]], stamp: str, service: str) -> Any:
     if not stamp:
         return found[-1][1]
-    for name, each in found:
-        if name == stamp:
-            return each
+    matching = [(name, each) for name, each in found if name.startswith(stamp)]
+    if len(matching) == 1:
+        return matching[0][1]
     raise errors.UsageError(
-        f"{service}: there is no backup {stamp}", f"there are: {', '.join(name for name, _ in found)}"
+        f"{service}: {'several backups begin with' if matching else 'there is no backup'} {stamp}",
+        f"there are: {', '.join(name for name, _ in matching or found)}",
     )
 
 
 def _list_backups(call: Call, *, database: bool) -> None:
+    from stillroom.people import fitting
+
+    found = [each for service in call.services for each in _backups(call, service.name, database=database)]
+    if call.json:
+        call.answer({"command": "restore", "backups": found})
+        return
+    for each in found:
+        print(fitting.fit(f"{each['service']}: {each['kind']}: {each['what']}", sys.stdout))
+        print(f"    {each['command']}")
+    if not found:
+        print("there are no backups")
+
+
+def _backups(call: Call, service: str, *, database: bool) -> Iterator[dict[str, str]]:
+    """The backups of a service with what brings each back: files (unless `database`), then rows; newest first."""
     from stillroom import cleanup as job
     from stillroom.history import backup as backups
     from stillroom.people import tables
 
-    state = call.fleet.state
-    rows: list[list[object]] = []
-    for service in call.services:
-        if database:
-            rows += [
-                [service.name, each.made, f"{tables.counted(each.rows, 'row')} of {each.address}"]
-                for each in reversed(job.dumps(state, service.name))
-            ]
-        else:
-            rows += [
-                [
-                    service.name,
-                    each.stamp,
-                    f"{tables.counted(each.revisions, 'revision')}, before {each.reason.removeprefix('before ')}",
-                ]
-                for each in backups.list_backups(state, service.name)
-            ]
-    if call.json:
-        call.answer(
-            {"command": "restore", "backups": [{"service": row[0], "backup": row[1], "what": row[2]} for row in rows]}
-        )
-    elif rows:
-        tables.show(["service", "backup", "what"], rows)
-    else:
-        print("there are no backups")
+    for each in [] if database else backups.list_backups(call.fleet.state, service):
+        yield {
+            "service": service,
+            "kind": "files",
+            "backup": each.stamp,
+            "what": f"{tables.counted(each.revisions, 'revision')}, before {each.reason.removeprefix('before ')}",
+            "command": f"invoke restore --service {service} --backup {each.stamp}",
+        }
+    for dump in reversed(job.dumps(call.fleet.state, service)):
+        yield {
+            "service": service,
+            "kind": "rows",
+            "backup": dump.made,
+            "what": f"{tables.counted(dump.rows, 'row')} of {dump.address}",
+            "command": job.restore_command(service, dump.made, call.given_environment),
+        }

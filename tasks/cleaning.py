@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from stillroom.fleet import Outcome
     from stillroom.session import Session
 
-__all__ = ["PERMISSION", "cleanup", "looked_at", "show_plan"]
+__all__ = ["PERMISSION", "cleanup", "kept_rows", "looked_at", "show_plan"]
 
 PERMISSION = {
-    "allow-protected": "Name of the protected environment in which destroying is meant.",
-    "expect-database": "Name of the database that is meant; needed with --allow-protected.",
+    "allow-protected": "ENVIRONMENT: the protected environment in which destroying is meant.",
+    "expect-database": "NAME: the database that is meant; needed with --allow-protected.",
 }
 """The options that lift a protection, with their help."""
+
+_NAMED = 3  # databases in a question
+_SHOWN = 12  # tables of a service
 
 
 @command(
@@ -29,7 +32,7 @@ PERMISSION = {
         "yes": "Do not ask.",
         "dry-run": "Show what would be emptied, and do nothing.",
         "skip-backup": "Do not dump the rows first.",
-        "lock-timeout": "Seconds to wait for a lock before giving up (default 5).",
+        "lock-timeout": "SECONDS: how long to wait for a lock before giving up (default 5).",
         **PERMISSION,
     },
 )
@@ -69,13 +72,20 @@ def cleanup(
         if dry_run:
             return
         if plan.destroys:
-            what = ", ".join(sorted({each.address for each in plan.destroys}))
-            call.confirm(f"Empty {what}?", yes=yes)
+            call.confirm(f"Empty {_databases(plan)}?", yes=yes)
         with call.watching("cleanup") as watcher:
             outcomes = job.run(session, call.services, plan, permission, patience, watcher)
     if not call.json:
         _show_outcomes(call, outcomes)
-    call.finish(outcomes, _described)
+    call.finish(outcomes, lambda done: _described(call, done))
+
+
+def _databases(plan: job.Plan) -> str:
+    """The databases in a question: by name if there are few of them, else what was listed above it."""
+    found = sorted({each.address for each in plan.destroys})
+    if len(found) <= _NAMED:
+        return ", ".join(found)
+    return f"what is listed above, of {len(plan.destroys)} services in {len(found)} databases"
 
 
 def looked_at(call: Call, session: Session) -> dict[str, Mapping[str, Any]]:
@@ -104,18 +114,29 @@ def show_plan(call: Call, plan: job.Plan, *, dry_run: bool) -> None:
         found = [tables.counted(len(each.tables), "table")]
         found += [tables.counted(count, kind) for kind, count in each.others.items()]
         print(f"{each.service}: {each.address}: {', '.join(found)}")
-        width = max((len(name) for name in each.tables), default=0)
-        shown = list(each.tables.items()) if call.verbose else list(each.tables.items())[:12]
-        for name, rows in shown:
-            print(f"    {name:<{width}}  {rows:>12} {'row' if rows == '1' else 'rows'}")
-        if len(shown) < len(each.tables):
-            print(f"    … {len(each.tables) - len(shown)} more tables with --verbose")
+        _show_tables(each, None if call.verbose else _SHOWN)
         for kept in each.kept:
             print(f"    kept: {kept}")
         if each.dump is not None:
             print(f"    rows are dumped to {each.dump}")
     if dry_run:
         print("nothing was done")
+
+
+def _show_tables(entry: job.Entry, limit: int | None) -> None:
+    """Tables with their rows; those that hold any come first, so that none of them is what is left out."""
+    from stillroom.people import tables
+
+    found = sorted(entry.tables.items(), key=lambda item: item[1] == "0")
+    shown = found[:limit]
+    width = max((len(name) for name, _ in shown), default=0)
+    digits = max((len(rows) for _, rows in shown), default=0)
+    for name, rows in shown:
+        print(f"    {name:<{width}}  {rows:>{digits}} {'row' if rows == '1' else 'rows'}")
+    rest = found[len(shown) :]
+    if rest:
+        empty = "empty, " if all(rows == "0" for _, rows in rest) else ""
+        print(f"    … {tables.counted(len(rest), 'more table')}, {empty}with --verbose")
 
 
 def _show_outcomes(call: Call, outcomes: Sequence[Outcome[dict[str, Any]]]) -> None:
@@ -143,13 +164,30 @@ def _show_outcomes(call: Call, outcomes: Sequence[Outcome[dict[str, Any]]]) -> N
     tables.show(headers, rows, numbers=("tables before", "tables after", "seconds"))
     failed = sum(not each.ok for each in outcomes)
     for outcome in outcomes:
+        if outcome.value is not None and outcome.value["dump"]:
+            call.say(kept_rows(call, outcome.value["dump"])[1])
+    for outcome in outcomes:
         statements = outcome.value["report"]["unpublished"] if outcome.value is not None else []
         for statement in statements:
             call.say(f"{outcome.service.name}: published before; once the tables are back: {statement}")
     print(f"{len(outcomes) - failed} of {len(outcomes)} services emptied" + (f", {failed} failed" if failed else ""))
 
 
-def _described(done: Mapping[str, Any]) -> dict[str, Any]:
+def kept_rows(call: Call, dump: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """A dump with the command that brings it back: for `--json`, and as a line for people."""
+    from pathlib import Path
+
+    from stillroom import cleanup as job
+    from stillroom.people import tables
+
+    file = Path(dump["file"])
+    service = file.parent.name
+    command = job.restore_command(service, file.stem, call.given_environment)
+    line = f"{service}: {tables.counted(int(dump['rows']), 'row')} kept; to bring back: {command}"
+    return {**dump, "restore": command}, line
+
+
+def _described(call: Call, done: Mapping[str, Any]) -> dict[str, Any]:
     report = done["report"]
     return {
         "address": done["address"],
@@ -159,5 +197,5 @@ def _described(done: Mapping[str, Any]) -> dict[str, Any]:
         "dropped": list(report["dropped"]),
         "kept": list(report["kept"]),
         "unpublished": list(report["unpublished"]),
-        "dump": done["dump"],
+        "dump": kept_rows(call, done["dump"])[0] if done["dump"] else None,
     }

@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["Call", "command", "seconds"]
 
 _COMMON: dict[str, tuple[Any, str]] = {
-    "service": ([], "Only this service; repeat it, separate by commas, or use a glob such as 'pro*'."),
-    "environment": ("", "Environment of services.yaml (default: its default_environment)."),
-    "namespace": ("", "Kubernetes namespace instead of the registry's; wrong for targets that have none."),
-    "jobs": ("", "How many services at a time (default: processors + 1)."),
+    "service": ([], "NAME: only this service; repeat it, or give several as 'auth,sales', or a glob such as 'pro*'."),
+    "environment": ("", "NAME: environment of services.yaml (default: its default_environment)."),
+    "namespace": ("", "NAME: Kubernetes namespace instead of the registry's; wrong for targets that have none."),
+    "jobs": ("", "N: how many services at a time (default: processors + 1)."),
     "json": (False, "One JSON document on standard output, and nothing else there."),
     "verbose": (False, "Show each step, what the services' own code prints, and details in full."),
     "debug": (False, "Show tracebacks."),
@@ -83,6 +83,12 @@ class Call:
         return load.select(self.fleet, self._options["service"], self.environment)
 
     @property
+    def given_environment(self) -> str:
+        """What `--environment` was given; empty where the registry's default counts."""
+        given: str = self._options["environment"]
+        return given
+
+    @property
     def jobs(self) -> int:
         """How many services at a time."""
         from stillroom import fleet
@@ -106,11 +112,23 @@ class Call:
         """
         from stillroom import session
 
-        self.recover()
-        wanted = tuple(self.services if services is None else services)
-        with session.Session(self.fleet, self.environment, self.jobs) as opened, self._interruptible(opened):
-            opened.open(wanted)
-            yield opened
+        with closing(session.head_start()) as machine:
+            self.recover()
+            wanted = tuple(self.services if services is None else services)
+            opened = session.Session(self.fleet, self.environment, self.jobs, machine)
+            with opened, self._interruptible(opened):
+                yield self._opened(opened, wanted)
+
+    def _opened(self, session: Session, services: tuple[model.Service, ...]) -> Session:
+        embedded = self.environment.database == "embedded"
+        with self._moment("starting the embedded database" if embedded else "getting ready"):
+            session.open(services)
+        return session
+
+    def _moment(self, text: str) -> AbstractContextManager[None]:
+        from stillroom.people import progress
+
+        return nullcontext() if self.json else progress.moment(text)
 
     @contextmanager
     def _interruptible(self, opened: Session) -> Iterator[None]:
@@ -188,7 +206,9 @@ class Call:
         if not sys.stdin.isatty() or self.json:
             why = "--json asks nothing" if self.json else "there is no terminal to ask in"
             raise errors.Refused(f"not confirmed, and {why}: {question}", f"if that is meant, give {flag}")
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        from stillroom.people import fitting
+
+        print(f"{fitting.fit(f'{question} [y/N]', sys.stderr)} ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise errors.Refused("not confirmed; nothing was done", f"answer y, or give {flag}")
 

@@ -20,7 +20,7 @@ __all__ = ["database"]
         "start": "Start the embedded database and keep it running until --stop.",
         "stop": "Stop it, as soon as no command uses it.",
         "urls": "Print the services' URLs as export lines (with --json: an object); implies --start.",
-        "driver": "What stands before :// in the URLs (default: as each service connects); `postgresql` suits psql.",
+        "driver": "DRIVER: what stands before :// in the URLs (default: as each service connects); `postgresql` suits psql.",
     },
 )
 def database(call: Call, start: bool = False, stop: bool = False, urls: bool = False, driver: str = "") -> None:

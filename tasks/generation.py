@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stillroom.tasks import checks
+from stillroom.tasks import checks, cleaning
 from stillroom.tasks.command import Call, command
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["regenerate", "revision"]
 @command(
     "regenerate",
     options={
-        "message": "Message of the baseline (default: the registry's).",
+        "message": "TEXT: message of the baseline (default: the registry's).",
         "apply": "Then upgrade each service's database.",
         "dry-run": "Print the plan (databases, files, hosts) and do none of it.",
         "yes": "Do not ask.",
@@ -30,10 +30,10 @@ __all__ = ["regenerate", "revision"]
         "ignore-preflight": "Go on although preflight found errors.",
         "fail-fast": "Begin nothing new after the first failure.",
         "carry-over": "Put what models do not show (triggers, views, grants, rows, ...) into the baseline.",
-        "accept-loss": "Give up what the baseline lacks: kind:name as printed, or a glob; repeatable.",
+        "accept-loss": "NAME: give up what the baseline lacks: kind:name as printed, or a glob; repeatable.",
         "reset-in-place": "Empty the service's own database and generate on it: where no scratch database can be had.",
-        "allow-protected": "Name of the protected environment in which destroying is meant.",
-        "expect-database": "Name of the database that is meant; needed with --allow-protected.",
+        "allow-protected": "ENVIRONMENT: the protected environment in which destroying is meant.",
+        "expect-database": "NAME: the database that is meant; needed with --allow-protected.",
     },
     repeatable=["accept_loss"],
 )
@@ -94,14 +94,18 @@ def regenerate(
                 outcomes = job.apply(session, outcomes, watcher)
     if not call.json:
         _show(call, outcomes)
-    call.finish(outcomes, lambda done: done.to_dict())
+    call.finish(outcomes, lambda done: _described(call, done))
+
+
+def _described(call: Call, done: job.Done) -> dict[str, Any]:
+    return {**done.to_dict(), "dump": cleaning.kept_rows(call, done.dump)[0] if done.dump else None}
 
 
 @command(
     "revision",
     options={
-        "message": "Message of the revision; needed.",
-        "head": "Which head it follows, where a history has several by design.",
+        "message": "TEXT: message of the revision; needed.",
+        "head": "REVISION: which head it follows, where a history has several by design.",
         "fail-fast": "Begin nothing new after the first failure.",
         "skip-db-check": "Leave the database out of preflight.",
         "ignore-preflight": "Go on although preflight found errors.",
@@ -247,15 +251,35 @@ def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
             call.say(f"    {line}")
         if len(lines) > len(shown):
             call.say(f"    … {len(lines) - len(shown)} more with --verbose")
-    kept = [outcome.value.backup for outcome in outcomes if outcome.value is not None and outcome.value.backup]
+    for outcome in outcomes:
+        if outcome.value is not None and outcome.value.dump:
+            call.say(cleaning.kept_rows(call, outcome.value.dump)[1])
+    kept = [each.service.name for each in outcomes if each.value is not None and each.value.backup]
     if kept:
-        call.say("The replaced files are kept; invoke restore --service NAME puts them back")
-    arrived = [outcome.value for outcome in outcomes if outcome.value is not None]
-    if any(each.copied for each in arrived):
-        follows = "" if all(each.applied for each in arrived) else "; invoke apply upgrades the databases"
         call.say(
-            f"Next: look at the new files (git diff), and commit them{follows}; invoke status shows where all stands"
+            f"The replaced files are kept: invoke restore --service {kept[0] if len(kept) == 1 else 'NAME'} puts them back"
         )
+    arrived = [outcome.value for outcome in outcomes if outcome.value is not None and outcome.value.copied]
+    if arrived:
+        call.say("\n".join(_next(arrived)))
+
+
+def _next(arrived: Sequence[job.Done]) -> list[str]:
+    """What is to be done after a generation, in this environment and in the others."""
+    lines = ["Next: look at the new files (git diff), and commit them; invoke status shows where all stands"]
+    if any(each.replaced for each in arrived):
+        return [
+            *lines,
+            "Databases at a replaced revision are `ahead` of the code now. In each environment (--environment NAME):",
+            "    invoke adopt, where the schema is what the baseline makes: it compares, and stamps",
+            "    invoke apply, where the database is empty",
+            "    invoke cleanup, then invoke apply, where the schema differs and the data can go",
+        ]
+    if not all(each.applied for each in arrived):
+        lines.append("Databases, in each environment (--environment NAME):")
+        lines.append("    invoke apply, where the database is empty")
+        lines.append("    invoke adopt, where tables are there already (`unversioned`): it compares, and stamps")
+    return lines
 
 
 def _relative(path: object, call: Call) -> str:

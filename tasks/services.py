@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from stillroom.tasks.command import Call, command
 
 __all__ = ["services"]
@@ -40,23 +43,28 @@ def services(call: Call) -> None:
         return
     from stillroom.people import tables
 
+    folders = [_relative(each.path, call.fleet.root) for each in found]
+    parents = {str(Path(folder).parent) for folder in folders}
+    # Most fleets name a folder as its service: said once, that leaves room for what differs.
+    alike = len(parents) == 1 and all(each.path.name == each.name for each in found)
     rows = [
         [
             each.name,
-            _relative(each.path, call.fleet.root),
+            *([] if alike else [folder]),
             each.url_variable,
             each.database + (f" ({', '.join(each.schemas)})" if each.schemas else ""),
             ", ".join(each.after) or "-",
         ]
-        for each in found
+        for each, folder in zip(found, folders, strict=True)
     ]
     protected = ", protected" if environment.protected else ""
     where = f"environment {environment.name} (target {environment.target}{protected})"
     title = f"{tables.counted(len(rows), 'service')}, {where}"
-    tables.show(["service", "folder", "URL variable", "database", "after"], rows, title=title)
+    if alike:
+        title += f"\neach in {Path(parents.pop(), 'NAME')}"
+    headers = ["service", *([] if alike else ["folder"]), "URL variable", "database", "after"]
+    tables.show(headers, rows, title=title)
 
 
 def _relative(path: object, root: object) -> str:
-    import os
-
     return os.path.relpath(str(path), str(root))

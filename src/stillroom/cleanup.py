@@ -15,7 +15,7 @@ from typing import Any
 from stillroom import errors, fleet, protection, session
 from stillroom.registry import model
 
-__all__ = ["Dump", "Entry", "Plan", "dump_file", "dumps", "look", "make_plan", "restore", "run"]
+__all__ = ["Dump", "Entry", "Plan", "dump_file", "dumps", "look", "make_plan", "restore", "restore_command", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +172,18 @@ def _folder(state: Path, service: str) -> Path:
 def dump_file(state: Path, service: str, now: datetime.datetime) -> Path:
     """Where a dump that is made now goes."""
     return _folder(state, service) / f"{now.astimezone(datetime.timezone.utc):%Y%m%dT%H%M%S.%fZ}.dump"
+
+
+def restore_command(service: str, stamp: str, environment: str = "") -> str:
+    """What to type so that a dump comes back.
+
+    Args:
+        service: whose.
+        stamp: of the dump: its file's name without its ending.
+        environment: as it was given with `--environment`; empty: it was not.
+    """
+    where = f" --environment {environment}" if environment else ""
+    return f"invoke restore --service {service}{where} --database --backup {stamp}"
 
 
 def dumps(state: Path, service: str) -> list[Dump]:

@@ -106,6 +106,7 @@ class Done:
         applied: what the upgrade of the service's database came to; None where it was not asked for.
         loss: what the old history had and the baseline lacks, and the schema difference; None without old history.
         backup: where the old files are kept; None where there were none, or none were wanted.
+        dump: of the rows that a reset in place emptied; None where there were none, or it was not asked for.
     """
 
     tables: int
@@ -119,6 +120,7 @@ class Done:
     loss: Mapping[str, Any] | None
     replaced: Sequence[str]
     backup: str | None
+    dump: Mapping[str, Any] | None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -253,6 +255,7 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
         loss=made["loss"],
         replaced=home.removed,
         backup=home.backup,
+        dump=made["dumped"],
     )
 
 

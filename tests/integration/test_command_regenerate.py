@@ -279,7 +279,9 @@ def test_reset_in_place_needs_no_scratch_database(tmp_path: Path, new_database: 
     ran = fleet.run("regenerate", "--reset-in-place", "--yes", "--apply")
     assert ran.code == 0, ran.told
     assert database.fetch("SELECT count(*) FROM product") == [(0,)]
-    back = fleet.run("restore", "--service", "auth", "--database", "--yes")
+    told = [line.partition("to bring back: invoke ")[2] for line in ran.stderr.splitlines()]
+    (command,) = filter(None, told)
+    back = fleet.run(*command.split(), "--yes")
     assert back.code == 0, back.told
     assert database.fetch("SELECT * FROM product") == [(1,)]
 

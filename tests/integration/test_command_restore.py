@@ -38,7 +38,8 @@ def test_a_backup_of_the_migrations_comes_back(twice: fleets.Fleet) -> None:
     second = twice.history("auth")
     assert second != last
     assert '"extra"' in "".join(second.values()).replace("'", '"')
-    oldest = twice.run("restore", "--service", "auth", "--backup", stamps[-1], "--yes", "--json")
+    assert all(each["kind"] == "files" for each in backups)
+    oldest = twice.run(*backups[-1]["command"].split()[1:], "--yes", "--json")
     assert (oldest.code, oldest.json["backup"]) == (0, stamps[-1]), oldest.told
     assert "extra" not in "".join(twice.history("auth").values())
     kept = twice.run("restore", "--list", "--json").json["backups"]
@@ -77,15 +78,18 @@ def test_the_rows_of_a_cleanup_come_back(auth: fleets.Fleet, owner: Role) -> Non
         role=owner,
     )
     before = database.fetch(ROWS)
-    assert auth.run("cleanup", "--yes").code == 0
+    cleaned = auth.run("cleanup", "--yes")
+    assert cleaned.code == 0, cleaned.told
     database.execute("CREATE TABLE account (id int); INSERT INTO account VALUES (7)", role=owner)
     (dump,) = auth.run("restore", "--list", "--database", "--json").json["backups"]
-    assert "500 rows" in dump["what"]
+    assert (dump["kind"], "500 rows" in dump["what"]) == ("rows", True)
+    assert f"auth: 500 rows kept; to bring back: {dump['command']}" in cleaned.stderr
+    assert auth.run("restore", "--list").stdout.splitlines()[-1] == f"    {dump['command']}"
     with auth.untouched():
         unasked = auth.run("restore", "--service", "auth", "--database")
         assert unasked.code == 4, unasked.told
         assert f"Replace this by the dump of {dump['backup']} (500 rows of localhost:" in unasked.stderr
-    ran = auth.run("restore", "--service", "auth", "--database", "--yes")
+    ran = auth.run(*dump["command"].split()[1:], "--yes")
     assert ran.code == 0, ran.told
     assert "500 rows in 1 table restored" in ran.stdout
     assert database.fetch(ROWS) == before

@@ -35,6 +35,7 @@ __all__ = [
     "normal",
     "option_table",
     "same",
+    "split_help",
     "tables",
     "unlike",
     "with_tables",
@@ -216,22 +217,7 @@ def unlike(shown: Any, printed: Any, where: str = "$") -> list[str]:
     return [] if same else [f"{where} is shown as {shown!r}, and printed as {printed!r}"]
 
 
-# What stands for the value of an option that takes one.
-_VALUES = {
-    "accept-loss": "NAME",
-    "allow-protected": "ENVIRONMENT",
-    "backup": "STAMP",
-    "driver": "DRIVER",
-    "environment": "NAME",
-    "expect-database": "NAME",
-    "head": "REVISION",
-    "jobs": "N",
-    "lock-timeout": "SECONDS",
-    "message": "TEXT",
-    "namespace": "NAME",
-    "service": "NAME",
-    "to": "REVISION",
-}
+_VALUED = re.compile(r"(?P<value>[A-Z]+): (?P<first>.)(?P<rest>.*)", re.DOTALL)
 
 
 def option_table(name: str) -> str:
@@ -248,9 +234,21 @@ def option_table(name: str) -> str:
     rows = ["| option | what it does |", "|---|---|"]
     for flag in sorted(flags):
         argument = options["status" if name == "common" else name][flag]
-        value = "" if argument.kind is bool else f" {_VALUES[flag]}"
-        rows.append(f"| `--{flag}{value}` | {argument.help} |")
+        value, text = split_help(argument)
+        rows.append(f"| `--{flag}{value and ' ' + value}` | {text} |")
     return "\n".join(rows) + "\n"
+
+
+def split_help(argument: Any) -> tuple[str, str]:
+    """What stands for the value of an option (empty: it takes none), and the sentence about it.
+
+    Invoke prints `=STRING`, or nothing where an option may be repeated; so a help text begins with what it takes.
+    """
+    if argument.kind is bool:
+        return "", argument.help
+    found = _VALUED.fullmatch(argument.help)
+    assert found, f"the help of {argument.names[0]} does not begin with what it takes (`NAME: …`): {argument.help}"
+    return found["value"], found["first"].upper() + found["rest"]
 
 
 @functools.cache

@@ -134,6 +134,18 @@ def test_tables_of_options_are_those_of_the_commands() -> None:
     assert set(documents.tables(text)) == {"common", *_commands()}
 
 
+def test_every_help_has_an_example_that_is_a_command() -> None:
+    """One line below its text; its flags are those of the command."""
+    from stillroom.tasks import namespace
+
+    for name in _commands():
+        example = re.findall(r"^ *Example: (.*)$", namespace[name].__doc__ or "", re.MULTILINE)
+        assert len(example) == 1, name
+        assert re.search(rf"\binvoke {name}\b", example[0]), example
+        known = {*_flags(name), *_flags("common")}
+        assert set(re.findall(r"--([a-z-]+)", example[0])) <= known, example
+
+
 def test_every_command_stands_in_the_readme() -> None:
     """With its row in the table."""
     text = (documents.ROOT / "README.md").read_text(encoding="utf-8")

@@ -22,17 +22,36 @@ def show(outcomes: Sequence[fleet.Outcome[Report]], *, verbose: bool) -> None:
     reports = [each.value for each in outcomes if each.value is not None]
     width = max((len(each.service) for each in reports), default=0)
     paint = sys.stdout.isatty()
+    shared = () if verbose or len(reports) < 2 else _shared(reports)
     for report in reports:
-        for level, line in lines(report, width, verbose=verbose):
+        for level, line in lines(report, width, verbose=verbose, without=shared):
             shown = fitting.fit(line, sys.stdout)
             sys.stdout.write(f"{_painted(shown, level) if paint else shown}\n")
+    if shared:
+        sys.stdout.write("\n" + fitting.fit(f"all of them: {' · '.join(shared)}", sys.stdout) + "\n")
     sys.stdout.write(f"\n{_closing(reports)}\n")
     sys.stdout.flush()
 
 
-def lines(report: Report, width: int = 0, *, verbose: bool = False) -> Iterator[tuple[str, str]]:
-    """The lines about one service, each with the level that colours it (empty: none)."""
-    yield report.level, f"{_MARKS[report.level]} {report.service:<{width}}  {summary(report)}".rstrip()
+def _shared(reports: Sequence[Report]) -> tuple[str, ...]:
+    """The versions that all services have in common: told once, they leave room for what differs."""
+    first, *others = [_versions(each) for each in reports]
+    return tuple(part for part in first if all(part in other for other in others))
+
+
+def lines(
+    report: Report, width: int = 0, *, verbose: bool = False, without: Sequence[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """The lines about one service, each with the level that colours it (empty: none).
+
+    Args:
+        report: about the service.
+        width: of the column of names.
+        verbose: also what is well, and details in full.
+        without: parts of the summary that are told elsewhere.
+    """
+    facts = " · ".join(part for part in _facts(report) if part not in without)
+    yield report.level, f"{_MARKS[report.level]} {report.service:<{width}}  {facts}".rstrip()
     for finding in report.findings:
         if verbose or finding.level in ("warning", "error"):
             message = finding.message.removeprefix(f"{report.service}: ")
@@ -46,6 +65,10 @@ def lines(report: Report, width: int = 0, *, verbose: bool = False) -> Iterator[
 
 def summary(report: Report) -> str:
     """The facts of a service on one line, as far as they are known."""
+    return " · ".join(_facts(report))
+
+
+def _versions(report: Report) -> list[str]:
     facts = report.facts
     versions = dict(facts.get("versions") or {})
     driver = facts.get("driver")
@@ -56,8 +79,14 @@ def summary(report: Report) -> str:
         if name in versions
     ]
     if facts.get("server_version"):
-        parts.append(f"PostgreSQL {facts['server_version']} {facts.get('address', '')}".rstrip())
-    elif facts.get("address"):
+        parts.append(f"PostgreSQL {facts['server_version']}")
+    return parts
+
+
+def _facts(report: Report) -> list[str]:
+    facts = report.facts
+    parts = _versions(report)
+    if facts.get("address"):
         parts.append(str(facts["address"]))
     if facts.get("marker"):
         parts.append(f"marked {facts['marker']}")
@@ -69,7 +98,7 @@ def summary(report: Report) -> str:
         )
     elif "files" in facts:
         parts.append("no revision yet")
-    return " · ".join(parts)
+    return parts
 
 
 def document(environment: str, outcomes: Sequence[fleet.Outcome[Report]]) -> dict[str, Any]:

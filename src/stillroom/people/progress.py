@@ -14,7 +14,24 @@ from stillroom import fleet
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["watching"]
+__all__ = ["moment", "watching"]
+
+_LONGEST_STEP = 18
+
+
+@contextlib.contextmanager
+def moment(text: str) -> Iterator[None]:
+    """Shows a line for the duration of the block, in a terminal: of what can't be watched, and takes a moment."""
+    shown = sys.stderr.isatty()
+    if shown:
+        sys.stderr.write(f"… {text}")
+        sys.stderr.flush()
+    try:
+        yield
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
 
 
 @contextlib.contextmanager
@@ -72,7 +89,7 @@ class _Plain:
         """See `fleet.Watcher`."""
         self._done += 1
         if outcome.failure is not None:
-            self._say(f"[{self._done}/{self._total}] {service}: ✗ {outcome.failure.message}")
+            self._say(f"[{self._done}/{self._total}] {service}: ✗ {_brief(service, outcome.failure)}")
         elif not self._quiet:
             how = f"skipped: {outcome.skipped}" if outcome.skipped else f"✓ {outcome.seconds:.1f} s"
             self._say(f"[{self._done}/{self._total}] {service}: {how}")
@@ -98,7 +115,7 @@ class _Live:
 
         self._title = title
         self._rows = {name: _Row() for name in services}
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> _Live:
@@ -127,15 +144,18 @@ class _Live:
         """See `fleet.Watcher`."""
         self._rows[service].outcome = outcome
         if outcome.failure is not None:
-            self._console.print(f"[red]✗[/] {service}: {_escape(outcome.failure.message)}")
+            self._console.print(f"[red]✗[/] {service}: {_escape(_brief(service, outcome.failure))}")
 
     def _table(self) -> Table:
         from rich.table import Table
 
         ended = sum(row.outcome is not None for row in self._rows.values())
-        table = Table(title=f"{self._title}  {ended}/{len(self._rows)}", box=None, padding=(0, 1), title_justify="left")
-        for _ in range(4):
-            table.add_column()
+        title = f"{self._title}  {ended}/{len(self._rows)}"
+        table = Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 1))
+        table.add_column()
+        table.add_column()
+        table.add_column(min_width=_LONGEST_STEP)  # so that what is right of it stands still
+        table.add_column(justify="right")
         for name, row in self._shown():
             table.add_row(*_cells(name, row))
         return table
@@ -159,6 +179,11 @@ def _cells(name: str, row: _Row) -> tuple[str, str, str, str]:
     if row.begun is None:
         return " ", f"[dim]{name}[/]", "[dim]waiting[/]", ""
     return "[cyan]…[/]", name, row.step, f"{time.monotonic() - row.begun:.1f} s"
+
+
+def _brief(service: str, failure: fleet.Failure) -> str:
+    """What went wrong, on one line: the end of the run tells it whole, with what to do."""
+    return failure.message.removeprefix(f"{service}: ").partition("\n")[0].partition("; ")[0]
 
 
 def _escape(text: str) -> str:

@@ -17,9 +17,11 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 def failures(outcomes: Sequence[fleet.Outcome[Any]], *, verbose: bool = False, debug: bool = False) -> None:
     """Prints each failure with its mend, after everything else, to standard error."""
-    for outcome in outcomes:
-        if outcome.failure is not None:
-            _failure(outcome.service.name, outcome.failure, verbose=verbose, debug=debug)
+    failed = [(each.service.name, each.failure) for each in outcomes if each.failure is not None]
+    for at, (name, failure) in enumerate(failed):
+        if at:
+            _say("")
+        _failure(name, failure, verbose=verbose, debug=debug)
     skipped = [f"{each.service.name} ({each.skipped})" for each in outcomes if each.skipped]
     if skipped:
         _say(f"skipped: {', '.join(skipped)}")
@@ -27,7 +29,7 @@ def failures(outcomes: Sequence[fleet.Outcome[Any]], *, verbose: bool = False, d
 
 def _failure(name: str, failure: fleet.Failure, *, verbose: bool, debug: bool) -> None:
     named = failure.message if failure.message.startswith(f"{name}:") else f"{name}: {failure.message}"
-    _say(f"\n{fitting.fit(f'✗ {named}', sys.stderr)}")
+    _say(fitting.fit(f"✗ {named}", sys.stderr))
     if failure.mend:
         _say(fitting.fit(f"  → {failure.mend}", sys.stderr))
     lines = (failure.detail if debug else failure.detail.partition(_TRACEBACK)[0].rstrip()).splitlines()

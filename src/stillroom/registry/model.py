@@ -45,7 +45,7 @@ class Service:
             path over there, None: the target's own choice.
         env: plain variables (no secrets) that the service's settings classes need; treat as read-only.
         time_limit: seconds that one operation on this service may take.
-        after: names of services that have to be done first.
+        after: names of services whose databases are upgraded first.
         namespace: Kubernetes namespace; None: the one of the kubectl context.
         container: name of the container in the service's pods.
         workload: name of the service's Deployment (or other workload).

@@ -119,7 +119,7 @@ class ServiceShape(_Shape):
     """Seconds that one operation on the service may take. Default 120: large services need up to 23 to import."""
 
     after: Texts = []
-    """Services that have to be done before this one. Default: none."""
+    """Services whose databases are upgraded before this one's. Default: none."""
 
     namespace: str | None = None
     """Kubernetes namespace. Default: the one of the kubectl context."""

@@ -110,7 +110,7 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
         here.dumped = cleaning.dump_rows(url, own, found, Path(str(options["backup"])), options)
         tell.warn(
             f"its database is emptied; its rows were dumped to {here.dumped['file']}",
-            f"invoke restore --service {service.name} --database puts them back",
+            f"invoke restore --service {service.name} --database --backup {Path(here.dumped['file']).stem} puts them back",
         )
     tell.step("reset in place")
     kept = connection.run(url, lambda conn: reset.plan(conn, own).kept)
