@@ -130,11 +130,37 @@ def test_aliases_of_aliases_cost_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("a: [1,\n}", (2, 1)), ("a: 'x\n", (2, 1)), ("a:\n\t- b", (2, 1)), ("a: b: c", (1, 5)), ("*x", (1, 1))],
+    [
+        ("a: [1,\n}", (2, 1)),
+        ("a: 'x\n", (1, 4)),
+        ("a:\n\t- b", (2, 1)),
+        ("a: b: c", (1, 5)),
+        ("*x", (1, 1)),
+        ("a:\n  b: c\n d: e\n", (3, 2)),
+    ],
 )
 def test_broken_syntax_is_located(text: str, place: tuple[int, int]) -> None:
     """A text that is not YAML says where it stops being YAML."""
     with pytest.raises(positions.SyntaxMistake) as caught:
+        positions.read(text)
+    assert caught.value.place == place
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a:\n  b\n  c:\n    d: 1\n", (2, 3)),
+        ("a:\n  b\n  # a remark\n\n    c: 1\n", (2, 3)),
+        ("a\n  b: 1\n", (1, 1)),
+        ("a\nb:\n", (1, 1)),
+        ("a:\n  b: 1\n  c 2\n  d: 3\n", (3, 3)),
+        ("a:\n  b:2\n  c: 3\n", (2, 3)),
+        ("a:\n  b:\n  c\n", (3, 3)),
+    ],
+)
+def test_a_missing_colon_is_told_in_its_own_line(text: str, place: tuple[int, int]) -> None:
+    """The parser stumbles in the next line only."""
+    with pytest.raises(positions.SyntaxMistake, match="in this line a colon is missing") as caught:
         positions.read(text)
     assert caught.value.place == place
 

@@ -160,9 +160,7 @@ def read(text: str) -> Document:
     try:
         return Document(loader.get_single_node())
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = ", ".join(part for part in (error.problem, error.context) if part)
-        raise SyntaxMistake(problem or "not YAML", (mark.line + 1, mark.column + 1) if mark else (1, 1)) from error
+        raise _located(text, error) from error
     except yaml.reader.ReaderError as error:
         before = text[: error.position] if isinstance(error.position, int) else ""
         place = (before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
@@ -171,6 +169,41 @@ def read(text: str) -> Document:
         raise SyntaxMistake("nested too deeply", (1, 1)) from error
     finally:
         loader.dispose()
+
+
+def _located(text: str, error: yaml.MarkedYAMLError) -> SyntaxMistake:
+    """What is wrong and where a person has to look; a parser notices a colon that is missing only in the next line."""
+    problem = ", ".join(part for part in (error.problem, error.context) if part) or "not YAML"
+    mark, begun = error.problem_mark or error.context_mark, error.context_mark
+    if mark is None:
+        return SyntaxMistake(problem, (1, 1))
+    place = (mark.line + 1, mark.column + 1)
+    if begun is not None and "could not find expected ':'" in problem:
+        return SyntaxMistake(f"{_NO_COLON} ({error.problem})", (begun.line + 1, begun.column + 1))
+    if begun is not None and "unexpected end of stream" in problem:
+        return SyntaxMistake(problem, (begun.line + 1, begun.column + 1))
+    if problem.startswith(("mapping values are not allowed", "did not find expected key")):
+        earlier = _without_colon(text.splitlines(), *place)
+        return SyntaxMistake(f"{_NO_COLON} ({error.problem})", earlier) if earlier else SyntaxMistake(problem, place)
+    if begun is not None and begun.line < mark.line and "flow" in problem:
+        problem += f" that begins in line {begun.line + 1}"
+    return SyntaxMistake(problem, place)
+
+
+_NO_COLON = "in this line a colon is missing, or a space after it"
+_COLON = re.compile(r":(\s|$)")
+
+
+def _without_colon(lines: list[str], line: int, column: int) -> Place | None:
+    """Where the text began that a `key:` can't follow: the line before, if it has no colon and this one has one."""
+    if _COLON.search(lines[line - 1][: column - 1]):
+        return None
+    for number in range(line - 1, 0, -1):
+        before = lines[number - 1]
+        if not before.strip() or before.lstrip().startswith("#"):
+            continue
+        return None if _COLON.search(before) else (number, len(before) - len(before.lstrip()) + 1)
+    return None
 
 
 def _place(node: yaml.Node) -> Place:

@@ -60,9 +60,11 @@ def check_shape(document: positions.Document) -> Checked:
             checked.file = shape.FileShape.model_validate(data)
             break
         except pydantic.ValidationError as error:
-            for found in error.errors(include_url=False):
+            # Unknown keys first: a key that is meant by one of them is not missing.
+            for found in sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"):
                 path = _path(found["loc"], found["type"])
-                checked.mistakes.append(_mistake(document, path, found["type"], found))
+                if found["type"] != "missing" or path not in checked.unsaid:
+                    checked.mistakes.append(_mistake(document, path, found["type"], found))
                 data = _leave_out(data, path, found, checked.unsaid)
     return checked
 
@@ -77,11 +79,15 @@ def _path(loc: tuple[str | int, ...], kind: str) -> Path:
 def _leave_out(data: Any, path: Path, found: Mapping[str, Any], unsaid: set[Path]) -> Any:
     """The data without what is wrong at `path`, or with a stand-in where something is needed to go on."""
     kind = found["type"]
+    if path[-2:-1] == ("after",) and isinstance(path[-1], int):  # the others in the list are names all the same
+        return _replaced(data, path[:-1], _without(_at(data, path[:-1]), found["input"]))
     while path and isinstance(path[-1], int):  # a list with a wrong item is wrong
         path = path[:-1]
     unsaid.add(path)
     if kind == "extra_forbidden":
-        unsaid.add((*path[:-1], guess(str(path[-1]), _model_at(found["loc"]).model_fields) or ""))
+        key = guess(str(path[-1]), _model_at(found["loc"]).model_fields) or ""
+        if key not in (_at(data, path[:-1]) or {}):
+            unsaid.add((*path[:-1], key))
     if path == ("services",):
         return _replaced(data, path, {})
     if len(path) == 2 and path[0] == "services":
@@ -109,6 +115,17 @@ def _replaced(data: Any, path: Path, value: Any) -> Any:
     else:
         copy[path[0]] = _replaced(data.get(path[0]), path[1:], value)
     return copy
+
+
+def _at(data: Any, path: Path) -> Any:
+    """What stands at a path of mappings; None where nothing does."""
+    for part in path:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def _without(values: Any, wrong: Any) -> list[Any]:
+    return [each for each in values if each is not wrong] if isinstance(values, list) else []
 
 
 def _with_plain_texts(document: positions.Document) -> Any:
@@ -142,6 +159,9 @@ def _mistake(document: positions.Document, path: Path, kind: str, found: Mapping
     if kind == "union_tag_invalid":
         path = (*path, "target")
     line, column = document.place(path[:-1] if kind == "missing" else path)
+    if isinstance(found["input"], str) and kind in _MAPPINGS:  # a colon may be missing in the text below the key
+        value = document.place(path, key=False)
+        line, column = value if value[0] > line else (line, column)
     return Mistake(line, column, dotted(path), text)
 
 
@@ -251,6 +271,8 @@ def _kind(value: Any) -> str:
         return f"the text {shown(value)}"
     return "a list" if isinstance(value, list) else "a mapping"
 
+
+_MAPPINGS = frozenset({"dict_type", "model_type", "model_attributes_type"})
 
 _TELLERS: dict[str, Callable[[positions.Document, Path, Mapping[str, Any]], str]] = {
     "extra_forbidden": _unknown_key,
