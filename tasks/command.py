@@ -54,6 +54,7 @@ class Call:
         self.debug: bool = options["debug"]
         self.answered = False
         self._options = options
+        self._done: set[str] = set()
 
     @functools.cached_property
     def fleet(self) -> model.Fleet:
@@ -116,8 +117,21 @@ class Call:
             self.recover()
             wanted = tuple(self.services if services is None else services)
             opened = session.Session(self.fleet, self.environment, self.jobs, machine)
-            with opened, self._interruptible(opened):
+            with self._told(), opened, self._interruptible(opened):
                 yield self._opened(opened, wanted)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """An interrupt between the works on services, at a question say, tells what was done, too."""
+        try:
+            yield
+        except errors.Interrupted as interrupt:
+            if interrupt.done or interrupt.undone:
+                raise
+            names = [each.name for each in self.services]
+            done = tuple(each for each in names if each in self._done)
+            undone = tuple(each for each in names if each not in self._done)
+            raise errors.Interrupted(interrupt.number, done=done, undone=undone) from interrupt
 
     def _opened(self, session: Session, services: tuple[model.Service, ...]) -> Session:
         embedded = self.environment.database == "embedded"
@@ -173,9 +187,10 @@ class Call:
 
         names = [each.name for each in self.services]
         quiet = self.json or (brief and not sys.stderr.isatty() and not self.verbose)
+        self._done.clear()
         try:
             with progress.watching(title, names, verbose=self.verbose, quiet=quiet) as watcher:
-                yield watcher
+                yield watcher if looks else _Noting(watcher, self._done)
         except errors.Interrupted as interrupt:
             if looks:
                 raise errors.Interrupted(interrupt.number, undone=tuple(names)) from interrupt
@@ -231,6 +246,21 @@ class Call:
         code = summary.exit_code(outcomes)
         if code:
             raise Exit(code=code)
+
+
+class _Noting:
+    """Tells a watcher on, and notes which services are done well."""
+
+    def __init__(self, watcher: Watcher, done: set[str]) -> None:
+        self.begin, self.step, self.warn, self.output = watcher.begin, watcher.step, watcher.warn, watcher.output
+        self._end = watcher.end
+        self._done = done
+
+    def end(self, service: str, outcome: Outcome[Any]) -> None:
+        """See `fleet.Watcher`."""
+        if outcome.ok:
+            self._done.add(service)
+        self._end(service, outcome)
 
 
 def command(

@@ -164,9 +164,11 @@ class _Run(Generic[T]):
         self._watcher = watcher
         self._jobs = max(1, jobs)
         self._fail_fast = fail_fast
-        names = {each.name for each in services} | {each.service.name for each in earlier}
-        self._before = {each.name: set(each.after) & names if ordered else set() for each in services}
+        self._names = list(dict.fromkeys([*(each.name for each in services), *(each.service.name for each in earlier)]))
+        self._before = {each.name: set(each.after).intersection(self._names) if ordered else set() for each in services}
         self._outcomes: dict[str, Outcome[T]] = {each.service.name: each for each in earlier}
+        # As the threads have them; an interrupt may come before this one has heard of it.
+        self._ended: dict[str, Outcome[T]] = {}
 
     def all(self) -> list[Outcome[T]]:
         running: set[concurrent.futures.Future[Outcome[T]]] = set()
@@ -174,7 +176,7 @@ class _Run(Generic[T]):
             with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
                 self._go(running, pool)
         except KeyboardInterrupt as interrupt:
-            raise self._interrupted(interrupt, running) from interrupt
+            raise self._interrupted(interrupt) from interrupt
         return [self._outcomes[each.name] for each in self._services]
 
     def _go(
@@ -191,17 +193,11 @@ class _Run(Generic[T]):
                     self._note(future.result())
                     running.discard(future)
 
-    def _interrupted(
-        self, interrupt: KeyboardInterrupt, ended: set[concurrent.futures.Future[Outcome[T]]]
-    ) -> errors.Interrupted:
+    def _interrupted(self, interrupt: KeyboardInterrupt) -> errors.Interrupted:
         """What to tell: by now, those that ran have ended one way or the other."""
-        outcomes = dict(self._outcomes)
-        for future in ended:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                outcome = future.result()
-                outcomes[outcome.service.name] = outcome
-        done = tuple(each.name for each in self._services if each.name in outcomes and outcomes[each.name].ok)
-        undone = tuple(each.name for each in self._services if each.name not in done)
+        outcomes = {**self._outcomes, **self._ended}
+        done = tuple(name for name in self._names if name in outcomes and outcomes[name].ok)
+        undone = tuple(name for name in self._names if name not in done)
         number = interrupt.number if isinstance(interrupt, errors.Interrupted) else signal.SIGINT
         return errors.Interrupted(number, done=done, undone=undone)
 
@@ -233,6 +229,10 @@ class _Run(Generic[T]):
         return None
 
     def _one(self, service: model.Service) -> Outcome[T]:
+        outcome = self._ended[service.name] = self._worked_on(service)
+        return outcome
+
+    def _worked_on(self, service: model.Service) -> Outcome[T]:
         begun = time.monotonic()
         follower = Follower(service.name, self._watcher)
         self._watcher.begin(service.name)

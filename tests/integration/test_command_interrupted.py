@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,45 @@ def test_what_was_done_before_an_interrupt_is_told(shop: fleets.Fleet) -> None:
     assert ran.code == 130, ran.told
     assert "✗ interrupted; done: auth; not done: sales" in ran.stderr
     assert (len(shop.history("auth")), len(shop.history("sales"))) == (1, 0)
+
+
+LOOKING = (
+    ("preflight",),
+    ("status",),
+    ("apply", "--yes"),
+    ("cleanup", "--yes"),
+    ("adopt", "--yes"),
+    ("revision", "--message", "more"),
+    ("regenerate", "--yes"),
+)
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=lambda command: command[0])
+def test_what_was_only_looked_at_is_not_done(command: tuple[str, ...], shop: fleets.Fleet) -> None:
+    """One service was looked at; the other's server takes connections and says nothing."""
+    for service in shop.services.values():
+        service.add(projects.revision("0001"))
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        variable = shop.services["sales"].url_variable
+        shop.program.variables[variable] = f"postgresql+asyncpg://me:x@127.0.0.1:{silent.getsockname()[1]}/sales"
+        with shop.program.running(*command, "--verbose") as running:
+            running.until("[1/2] auth: ")
+            running.signal(signal.SIGINT)
+            ran = running.finish()
+    assert ran.code == 130, ran.told
+    assert "✗ interrupted; not done: auth, sales" in ran.stderr
+    assert shop.leftovers() == []
+
+
+def test_an_interrupt_at_a_question_finds_nothing_done(shop: fleets.Fleet) -> None:
+    """And asks no further."""
+    assert shop.run("regenerate").code == 0
+    with shop.program.terminal("apply") as terminal:
+        terminal.expect("[y/N]")
+        terminal.type("\x03")
+        ran = terminal.finish()
+    assert ran.code == 130, ran.told
+    assert "interrupted; not done: auth, sales" in ran.stdout
 
 
 def test_kill_9_at_any_moment_leaves_a_whole_history(private: fleets.Fleet) -> None:

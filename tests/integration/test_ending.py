@@ -1,0 +1,89 @@
+"""A signal at any moment: whatever a worker has made by then, it clears away."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillroom.runtime import connection, scratch_given
+from tests.conftest import NewDatabase, NewRole
+from tests.integration import moments
+from tests.support import projects
+from tests.support.postgres import Database, Role
+
+KINDS = (
+    ("created", "postgresql+psycopg"),
+    ("created", "postgresql+asyncpg"),
+    ("given", "postgresql+psycopg"),
+    ("in place", "postgresql+asyncpg"),
+)
+SEED = 20261122
+STEP = 19
+
+
+@pytest.fixture
+def owner(new_role: NewRole) -> Role:
+    """An ordinary role that may create databases."""
+    return new_role(attributes="CREATEDB")
+
+
+def interrupted(tmp_path: Path, kind: str, own: str, given: str, **asked: Any) -> list[tuple[str, int]]:
+    """Place and exit code of each moment."""
+    made = projects.make_service(tmp_path / "auth")
+    (tmp_path / "temporary").mkdir()
+    service = {
+        "name": "auth",
+        "path": str(made.path),
+        "config": str(made.config),
+        "url_variable": "AUTH_URL",
+        "scratch_url_variable": "AUTH_SCRATCH_URL" if kind == "given" else None,
+        "schemas": ["public"],
+    }
+    ran = subprocess.run(
+        [
+            sys.executable,
+            moments.__file__,
+            json.dumps({"service": service, "options": {"reset_in_place": kind == "in place"}, **asked}),
+        ],
+        env={**os.environ, "AUTH_URL": own, "AUTH_SCRATCH_URL": given, "TMPDIR": str(tmp_path / "temporary")},
+        capture_output=True,
+        text=True,
+    )
+    *lines, last = ran.stdout.splitlines() or [""]
+    assert last == "end", ran.stderr
+    return [(place, int(code)) for _, place, code in map(str.split, lines)]
+
+
+@pytest.mark.parametrize(("kind", "driver"), KINDS)
+def test_a_signal_at_any_moment_leaves_nothing(
+    kind: str, driver: str, tmp_path: Path, new_database: NewDatabase, owner: Role
+) -> None:
+    """At some lines of what makes and clears away: no scratch database, no table, no note, no lock, no folder."""
+    own, given = new_database(owner=owner), new_database(owner=owner)
+    first = random.Random(f"{SEED} {kind} {driver}").randrange(1, STEP + 1)  # noqa: S311 - moments, not secrets
+    urls = own.url(driver, owner), given.url(driver, owner)
+    found = interrupted(tmp_path, kind, *urls, events="line", first=first, step=STEP)
+    assert len(found) > 15
+    assert {code for _, code in found} == {143}
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert traces(own, given, owner) == []
+
+
+def traces(own: Database, given: Database, owner: Role) -> list[object]:
+    """What is left on the server."""
+    made = "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = %s AND datname LIKE 'stillroom%%'"
+    tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    return [
+        *own.server.fetch(made, [owner.name]),
+        *own.fetch(tables),
+        *connection.run(given.url(role=owner), scratch_given._objects),
+        *given.fetch("SELECT oid FROM pg_largeobject_metadata"),
+        *given.fetch("SELECT locktype FROM pg_locks WHERE locktype = 'advisory'"),
+    ]
