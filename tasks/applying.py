@@ -146,7 +146,7 @@ def _show_applied(outcomes: Sequence[Outcome[applying.Done]]) -> None:
     for outcome in outcomes:
         done = outcome.value
         if done is None:
-            what = f"skipped: {outcome.skipped}" if outcome.skipped else "[red]✗ failed[/]"
+            what = "- skipped" if outcome.skipped else "[red]✗ failed[/]"
             rows.append([outcome.service.name, "", "", "", what, f"{outcome.seconds:.1f}"])
             continue
         rows.append(

@@ -65,7 +65,7 @@ def before(
         outcomes = job.run(session, call.services, options, watcher)
     for each in outcomes:
         if each.value is not None:
-            for level, line in findings.lines(each.value, verbose=False):
+            for level, line in findings.lines(each.value, without=findings.versions(each.value)):
                 if level != "ok" and (each.value.errors or each.value.warnings):
                     call.say(line)
     if not ignore:

@@ -111,11 +111,13 @@ class Call:
         Args:
             services: those to open databases for; None: the selected ones.
         """
-        from stillroom import session
+        with self._moment("getting ready"):
+            from stillroom import session
 
         with closing(session.head_start()) as machine:
+            with self._moment("getting ready"):
+                wanted = tuple(self.services if services is None else services)
             self.recover()
-            wanted = tuple(self.services if services is None else services)
             opened = session.Session(self.fleet, self.environment, self.jobs, machine)
             with self._told(), opened, self._interruptible(opened):
                 yield self._opened(opened, wanted)
@@ -140,9 +142,9 @@ class Call:
         return session
 
     def _moment(self, text: str) -> AbstractContextManager[None]:
-        from stillroom.people import progress
+        from stillroom.people import moment
 
-        return nullcontext() if self.json else progress.moment(text)
+        return nullcontext() if self.json else moment.moment(text)
 
     @contextmanager
     def _interruptible(self, opened: Session) -> Iterator[None]:

@@ -212,11 +212,7 @@ def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
     for outcome in outcomes:
         done = outcome.value
         if done is None:
-            refused = outcome.failure is not None and outcome.failure.refused
-            mark = (
-                f"skipped: {outcome.skipped}" if outcome.skipped else f"[red]✗ {'refused' if refused else 'failed'}[/]"
-            )
-            rows.append([outcome.service.name, "", "", "", mark, "", "", f"{outcome.seconds:.1f}"])
+            rows.append([outcome.service.name, "", "", "", _mark(outcome), "", "", f"{outcome.seconds:.1f}"])
             continue
         rows.append(
             [
@@ -226,13 +222,20 @@ def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
                 done.revision,
                 "[green]✓ proven[/]",
                 f"{done.copied:,}" if done.copied else "unchanged",
-                done.applied or "-",
+                _mark(outcome).removeprefix("- ") or done.applied or "-",
                 f"{outcome.seconds:.1f}",
             ]
         )
     headers = ["service", "tables", "operations", "revision", "proof", "copied bytes", "applied", "seconds"]
     tables.show(headers, rows, numbers=("tables", "operations", "copied bytes", "seconds"))
     _show_changes(call, outcomes)
+
+
+def _mark(outcome: Outcome[Any]) -> str:
+    """Why a service is not done; empty if it is. The reasons follow the table."""
+    if outcome.failure is not None:
+        return "[red]✗ refused[/]" if outcome.failure.refused else "[red]✗ failed[/]"
+    return "- skipped" if outcome.skipped else ""
 
 
 def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:

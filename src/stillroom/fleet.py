@@ -69,7 +69,10 @@ class Failure:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What became of one service: a value, a failure, or skipped because of another one."""
+    """What became of one service: a value, a failure, or skipped because of another one.
+
+    With a value and a failure (or skipped) it was done in part.
+    """
 
     service: model.Service
     seconds: float
@@ -80,7 +83,7 @@ class Outcome(Generic[T]):
 
     @property
     def ok(self) -> bool:
-        """Whether there is a value."""
+        """Whether all of it was done."""
         return self.failure is None and self.skipped is None
 
 

@@ -212,7 +212,8 @@ def apply(
 ) -> list[fleet.Outcome[Done]]:
     """Upgrades the databases of what was generated, each service after those that the registry puts before it.
 
-    A service that was not generated fails as it did; those after it are generated, and not applied.
+    A service that was not generated fails as it did; those after it are generated, and not applied. Where a database was
+    not upgraded, the outcome has both: what was generated, and why it went no further.
     """
     made = {each.service.name: each.value for each in generated if each.value is not None}
     unmade = [each for each in generated if each.value is None]
@@ -228,9 +229,10 @@ def apply(
 
 
 def _joined(generated: fleet.Outcome[Done], applied: fleet.Outcome[Done]) -> fleet.Outcome[Done]:
-    """One outcome of two steps, with the time of both."""
+    """One outcome of two steps, with the time of both; what was generated stands, whatever became of the upgrade."""
     return dataclasses.replace(
         applied,
+        value=applied.value or generated.value,
         seconds=generated.seconds + applied.seconds,
         warnings=generated.warnings + applied.warnings,
     )

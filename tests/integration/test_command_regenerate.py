@@ -162,6 +162,25 @@ def test_one_failure_does_not_stop_the_others(shop: fleets.Fleet) -> None:
     assert shop.leftovers() == []
 
 
+def test_what_was_made_and_not_applied_is_told_as_both(auth: fleets.Fleet, owner: Role) -> None:
+    """A database at a revision of another history refuses the upgrade; the file is named all the same."""
+    database = auth.databases["auth"]
+    database.execute(
+        "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
+        "INSERT INTO alembic_version VALUES ('cafecafecafe')",
+        role=owner,
+    )
+    ran = auth.run("regenerate", "--apply", "--yes", "--json")
+    assert ran.code == 4, ran.told
+    (entry,) = ran.json["services"]
+    (file,) = auth.history("auth")
+    assert (entry["ok"], entry["file"], entry["applied"]) == (False, file, None)
+    assert entry["error"]["code"] == "unknown-revision"
+    ran = auth.run("regenerate", "--apply", "--yes")
+    (row,) = [line.split() for line in ran.stdout.splitlines() if line.startswith(" auth ")]
+    assert (entry["revision"] in row, "proven" in row, "refused" in row) == (True, True, True), ran.told
+
+
 def test_fail_fast_begins_nothing_new(shop: fleets.Fleet) -> None:
     """What was not begun is called skipped."""
     shop.services["auth"].write("migrations/env.py", "raise RuntimeError('no coffee')\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stillroom import fleet
-from stillroom.people import progress, summary
+from stillroom.people import moment, progress, summary
 from stillroom.registry import load, model
 
 
@@ -42,6 +42,6 @@ def test_a_failure_is_told_briefly_at_once_and_whole_at_the_end(
 
 def test_what_takes_a_moment_is_said_in_terminals_only(capsys: pytest.CaptureFixture[str]) -> None:
     """Elsewhere it would stay for ever."""
-    with progress.moment("starting"):
+    with moment.moment("starting"):
         pass
     assert capsys.readouterr() == ("", "")

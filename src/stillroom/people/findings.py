@@ -10,7 +10,7 @@ from stillroom import fleet
 from stillroom.people import fitting, tables
 from stillroom.reports import Report
 
-__all__ = ["document", "lines", "show", "summary"]
+__all__ = ["document", "lines", "show", "summary", "versions"]
 
 _MARKS = {"ok": "✓", "skipped": "-", "warning": "!", "error": "✗"}
 _COLOURS = {"ok": "32", "skipped": "2", "warning": "33", "error": "31"}
@@ -35,7 +35,7 @@ def show(outcomes: Sequence[fleet.Outcome[Report]], *, verbose: bool) -> None:
 
 def _shared(reports: Sequence[Report]) -> tuple[str, ...]:
     """The versions that all services have in common: told once, they leave room for what differs."""
-    first, *others = [_versions(each) for each in reports]
+    first, *others = [versions(each) for each in reports]
     return tuple(part for part in first if all(part in other for other in others))
 
 
@@ -68,7 +68,8 @@ def summary(report: Report) -> str:
     return " · ".join(_facts(report))
 
 
-def _versions(report: Report) -> list[str]:
+def versions(report: Report) -> list[str]:
+    """What the service runs with, as far as it is known: parts of its summary."""
     facts = report.facts
     versions = dict(facts.get("versions") or {})
     driver = facts.get("driver")
@@ -85,7 +86,7 @@ def _versions(report: Report) -> list[str]:
 
 def _facts(report: Report) -> list[str]:
     facts = report.facts
-    parts = _versions(report)
+    parts = versions(report)
     if facts.get("address"):
         parts.append(str(facts["address"]))
     if facts.get("marker"):

@@ -14,24 +14,9 @@ from stillroom import fleet
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["moment", "watching"]
+__all__ = ["watching"]
 
 _LONGEST_STEP = 18
-
-
-@contextlib.contextmanager
-def moment(text: str) -> Iterator[None]:
-    """Shows a line for the duration of the block, in a terminal: of what can't be watched, and takes a moment."""
-    shown = sys.stderr.isatty()
-    if shown:
-        sys.stderr.write(f"… {text}")
-        sys.stderr.flush()
-    try:
-        yield
-    finally:
-        if shown:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
 
 
 @contextlib.contextmanager

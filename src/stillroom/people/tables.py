@@ -50,7 +50,7 @@ def show(
 
 
 _UNLIMITED = 10_000
-_MARKED = re.compile(r"^(\[\w+\])?([✓✗])(\[/\])? \w+(\[/\])?$")
+_MARKED = re.compile(r"^(\[\w+\])?([✓✗-])(\[/\])? \w+(\[/\])?$")
 
 
 @dataclasses.dataclass(frozen=True)
