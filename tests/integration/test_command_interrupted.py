@@ -15,6 +15,7 @@ import pytest
 
 from stillroom.embedded import binaries, process
 from stillroom.embedded.cluster import Cluster
+from tests.conftest import NewDatabase
 from tests.integration.conftest import SHOP
 from tests.support import fleets, program, projects
 from tests.support.postgres import Role
@@ -129,6 +130,66 @@ def test_an_interrupt_at_a_question_finds_nothing_done(shop: fleets.Fleet) -> No
         ran = terminal.finish()
     assert ran.code == 130, ran.told
     assert "interrupted; not done: auth, sales" in ran.stdout
+
+
+def stuck(service: projects.Made, where: str) -> None:
+    """Makes a service whose run comes to a stop: while it generates, or while its old history is replayed."""
+    if where == "autogenerate":
+        env = (service.migrations / "env.py").read_text()
+        service.write("migrations/env.py", env.replace("    engine = create", STUCK_ENV + "    engine = create"))
+    else:
+        service.add(projects.revision("0001", upgrade=STUCK_UPGRADE))
+
+
+STUCK_ENV = """
+    import asyncpg
+    own = await asyncpg.connect(os.environ["AUTH_DATABASE_URL"].replace("+asyncpg", ""))
+    await own.execute("CREATE SCHEMA mine; CREATE TABLE mine.half (n int); CREATE TYPE public.mood AS ENUM ('sad')")
+    await own.execute("SELECT lo_create(0)")
+    await asyncio.sleep(600)
+"""
+STUCK_UPGRADE = """
+    with op.get_context().autocommit_block():
+        op.execute("CREATE SCHEMA mine")
+        op.execute("CREATE TABLE mine.half (n int)")
+    __import__("time").sleep(600)
+"""
+
+
+@pytest.mark.parametrize("where", ["autogenerate", "replay old history"])
+@pytest.mark.parametrize("whole", [False, True], ids=["the worker", "the whole family"])
+def test_a_given_scratch_database_is_emptied_after_a_kill(
+    where: str, whole: bool, tmp_path: Path, new_database: NewDatabase, owner: Role
+) -> None:
+    """At once, if only the worker was killed; else by the run that follows, which says so. What was prepared stays."""
+    fleet = fleets.Fleet(tmp_path / "fleet").add(
+        "auth", new_database(owner=owner), owner, models=SHOP, scratch_url_variable="AUTH_SCRATCH_URL"
+    )
+    given = new_database(owner=owner)
+    given.execute(f"CREATE SCHEMA prepared AUTHORIZATION {owner.name}")
+    fleet.written().program.variables["AUTH_SCRATCH_URL"] = given.url(role=owner)
+    auth = fleet.services["auth"]
+    sound = (auth.migrations / "env.py").read_text()
+    stuck(auth, where)
+    half = "SELECT to_regclass('mine.half') IS NOT NULL"
+    with fleet.program.running("regenerate", "--yes", "--verbose", "--ignore-preflight") as running:
+        running.until(f"auth: {where}")
+        while given.fetch(half) == [(False,)]:
+            assert running.process.poll() is None
+        for pid in running.family() if whole else running.family()[-1:]:
+            os.kill(pid, signal.SIGKILL)
+        ran = running.finish()
+    assert given.fetch(half) == [(whole,)]
+    assert whole or ran.code == 1, ran.told
+    auth.write("migrations/env.py", sound)
+    for each in auth.versions.glob("0001*"):
+        each.unlink()
+    for expected in (whole, False):
+        ran = fleet.run("regenerate", "--yes")
+        assert ran.code == 0, ran.told
+        assert ("that an earlier run for auth (" in ran.stderr) is expected, ran.told
+    assert given.fetch("SELECT count(*) FROM pg_largeobject_metadata") == [(0,)]
+    assert given.fetch("SELECT nspname FROM pg_namespace WHERE oid >= 16384") == [("prepared",)]
 
 
 def test_kill_9_at_any_moment_leaves_a_whole_history(private: fleets.Fleet) -> None:

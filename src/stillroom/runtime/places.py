@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["InPlace", "Place", "on_scratch", "sweep", "working_place"]
 
 
+_SWEEP_SECONDS = 5.0
+
+
 class Place(Protocol):
     """A database that is empty, as far as the service is concerned, and can be made empty again."""
 
@@ -128,7 +131,14 @@ def sweep(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Clears away what killed processes left: scratch databases, where the service's go, and temporary folders."""
     service = facts.ServiceFacts.from_dict(request.service)
     folders = temporary.sweep()
-    dropped = scratch.sweep(_scratch_server(service, environment.service_url(service), tell))
+    url, given = environment.service_url(service), environment.scratch_url(service)
+    if given:
+        with scratch.open_scratch(url, service.name, scratch_url=given, wait_seconds=_SWEEP_SECONDS) as place:
+            pass
+        for warning in place.warnings:
+            tell.warn(warning)
+        return {"databases": [], "folders": [str(each) for each in folders]}
+    dropped = scratch.sweep(_scratch_server(service, url, tell))
     return {"databases": dropped, "folders": [str(each) for each in folders]}
 
 
