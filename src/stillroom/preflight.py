@@ -72,6 +72,8 @@ def run(
 
     def one(service: model.Service, follower: fleet.Follower) -> Report:
         findings, facts = _ask(opened, service, options, follower)
+        if opened.environment.database == "embedded":
+            findings = [_of_the_embedded_server(each) for each in findings]
         return judge(service.name, findings, facts, here[service.name])
 
     outcomes = fleet.run(services, one, watcher, jobs=opened.jobs)
@@ -280,6 +282,14 @@ def _ask(
         return [failure, _failure(failed)], {}
     others = [each for each in answer["findings"] if each["check"] != _CODE_OF_THE_SERVICE]
     return [failure, *others], answer["facts"]
+
+
+def _of_the_embedded_server(finding: dict[str, Any]) -> dict[str, Any]:
+    """The finding, with a mend that is possible there: nobody installs a package on a server out of a wheel."""
+    if finding.get("data", {}).get("code") != "extension-missing":
+        return finding
+    mend = "the embedded server can't have it: use an environment whose URL variables name a server that has"
+    return {**finding, "mend": mend}
 
 
 def _failure(failed: faults.Fault | base.TargetFailed) -> dict[str, Any]:

@@ -126,6 +126,10 @@ with create_engine(os.environ["{url_variable}"].replace("+asyncpg", "+psycopg"))
 ONLINE_UNKNOWN = ONLINE_ONLY.replace("target_metadata=Base.metadata", "target_metadata=vars(Base)['metadata']")
 NO_TARGET = projects.ENV.replace("target_metadata=Base.metadata", "target_metadata=None")
 BROKEN_ENV = projects.ENV.replace("from app.models", "from app.nowhere import nothing\nfrom app.models")
+MISTYPED = projects.ENV.replace("Base.metadata", "Bass.metadata")
+MISTYPED_OFFLINE = projects.ENV.replace(
+    "literal_binds=True, target_metadata=Base", "literal_binds=True, target_metadata=Bass"
+)
 HARDCODED = projects.ENV.replace('os.environ["{url_variable}"]', '"postgresql+asyncpg://me:secretword@127.0.0.1/shop"')
 SETTINGS = 'import os\n\nTABLE = os.environ.get("NO_SUCH_VARIABLE", "computed_versions")\n'
 COMPUTED = projects.ENV.replace("from app.models", "from app.settings import TABLE\nfrom app.models")
@@ -158,6 +162,8 @@ def _write(root: Path, port: int) -> dict[str, projects.Made]:
         make("env-without-tables", modules=None, models=""),
         make("env-of-no-base", env=NO_TARGET),
         make("broken-env", env=BROKEN_ENV),
+        make("mistyped-env", env=MISTYPED),
+        make("mistyped-offline", env=MISTYPED_OFFLINE),
         make("hardcoded", env=HARDCODED),
         make("computed", env=COMPUTED, configure="version_table=TABLE", files={"app/settings.py": SETTINGS}),
         make("contradicted", version_table="one", configure="version_table='other'"),
@@ -298,12 +304,16 @@ def test_env_py_must_come_as_far_as_the_models(broken: dict[str, Report]) -> Non
     """Also where the models import: env.py may fail on its own, or give Alembic another metadata, or none."""
     for service, code, said in (
         ("broken-env", "models-do-not-import", "migrations/env.py:"),
+        ("mistyped-env", "service-code-failed", "name 'Bass' is not defined"),
         ("env-of-no-base", "metadata-empty", "target_metadata of env.py is None, while the models hold 1"),
     ):
         (finding,) = broken[service].errors
         assert (finding.check, finding.data["code"], bool(finding.mend)) == ("env.py", code, True)
         assert said in finding.message
         assert only(broken[service], "models").level == "ok"
+    (doubt,) = broken["mistyped-offline"].warnings
+    assert (doubt.check, doubt.data["code"]) == ("env.py", "service-code-failed")
+    assert "in offline mode; whether it also fails with a database is not known" in doubt.message
 
 
 def test_a_url_in_env_py_is_told_before_the_guard_has_to(broken: dict[str, Report]) -> None:

@@ -68,10 +68,18 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _import_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
     if not isinstance(error, ImportError | SyntaxError):
         return None
-    place = _place(error) if isinstance(error, ImportError) else f" ({error.filename}:{error.lineno})"
+    if isinstance(error, SyntaxError):
+        return faults.ProjectFault(
+            "models-do-not-import",
+            f"{service}: {doing} failed: {type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})",
+            "mend that line",
+            data={"module": ""},
+        )
     name = getattr(error, "name", None)
     root = str(name or "").partition(".")[0]
-    if not isinstance(error, ModuleNotFoundError) or not name:
+    if "circular import" in str(error):
+        mend = "import it where it is used (in the function), or move what both modules need into a third one"
+    elif not isinstance(error, ModuleNotFoundError) or not name:
         mend = "mend the import; try it with: python -c 'import app.models' in the service's folder"
     elif Path(root).exists() or Path(f"{root}.py").exists():
         mend = f"{root} is the service's own: mend the name in the import, or in models: of services.yaml"
@@ -79,7 +87,7 @@ def _import_error(service: str, doing: str, error: BaseException) -> faults.Faul
         mend = f"install it for the service's interpreter (pip install {root}), or mend the import"
     return faults.ProjectFault(
         "models-do-not-import",
-        f"{service}: {doing} failed: {type(error).__name__}: {_first_line(error)}{place}",
+        f"{service}: {doing} failed: {type(error).__name__}: {_first_line(error)}{_place(error)}",
         mend,
         data={"module": str(name or "")},
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import io
+import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -91,12 +92,17 @@ class _Watch:
         options = {"as_sql": True, "starting_rev": None, "destination_rev": None, "output_buffer": io.StringIO()}
         context = EnvironmentContext(config, script, fn=self._migrate, **options)
         self._listen(context)
+        # Alembic tells the log of the SQL that it would write; nobody reads that here.
+        before = logging.root.manager.disable
+        logging.disable(logging.INFO)
         try:
             with context:
                 script.run_env()
         except (Exception, SystemExit) as error:
             self._error = error
             raise
+        finally:
+            logging.disable(before)
 
     def ended(self) -> Ran:
         """What is known after it came to an end."""
@@ -142,7 +148,10 @@ class _Watch:
             return False
         frames = [frame.f_code.co_filename for frame in _frames(self._error)]
         below = frames[frames.index(self._env) + 1 :] if self._env in frames else []
-        return not self._asked_for_mode or any(name.startswith("<frozen importlib") for name in below)
+        if not self._asked_for_mode or any(name.startswith("<frozen importlib") for name in below):
+            return True
+        # A name that the file never binds, and uses elsewhere as well: in the branch for a database, that is.
+        return isinstance(self._error, NameError) and _unbound(self._env, self._error.name or "") > 1
 
     def _metadatas(self) -> tuple[Any, ...] | None:
         """The metadata that it configured before it failed, or what its source names as such, by its names as they are."""
@@ -164,16 +173,26 @@ def _frames(error: BaseException | None) -> Iterator[FrameType]:
         error = error.__cause__ or error.__context__
 
 
-def _named_in(env: str, names: dict[str, Any]) -> tuple[Any, ...] | None:
-    """What `configure(target_metadata=NAME.ATTRIBUTE)` gives, where all calls in the file say the same."""
+def _nodes(env: str) -> list[ast.AST]:
+    """The nodes of the file's tree; none if it can't be read."""
     try:
         with open(env, "rb") as file:  # noqa: PTH123 - the name is Alembic's
-            tree = revision_head.parse_module(file.read(), env)
+            return list(ast.walk(revision_head.parse_module(file.read(), env)))
     except (OSError, SyntaxError):
-        return None
+        return []
+
+
+def _unbound(env: str, name: str) -> int:
+    """How often the file uses a name that it never binds."""
+    uses = [node for node in _nodes(env) if isinstance(node, ast.Name) and node.id == name]
+    return len(uses) if all(isinstance(node.ctx, ast.Load) for node in uses) else 0
+
+
+def _named_in(env: str, names: dict[str, Any]) -> tuple[Any, ...] | None:
+    """What `configure(target_metadata=NAME.ATTRIBUTE)` gives, where all calls in the file say the same."""
     said = {
         ast.unparse(keyword.value): keyword.value
-        for node in ast.walk(tree)
+        for node in _nodes(env)
         if isinstance(node, ast.Call)
         for keyword in node.keywords
         if keyword.arg == "target_metadata"

@@ -12,6 +12,8 @@ from .preflight_findings import Findings
 
 __all__ = ["judge_alone", "judge_beside_models", "judge_url"]
 
+_MISTAKES = frozenset({"service-code-failed", "models-do-not-import", "variable-missing"})
+
 
 def judge_alone(found: Findings, ran: env_run.Ran) -> tuple[Any, ...] | None:
     """Where services.yaml names no models, only `env.py` tells which there are.
@@ -38,13 +40,21 @@ def judge_beside_models(found: Findings, service: str, ran: env_run.Ran, metadat
         found.fault("env.py", ran.fault)
         return
     if ran.metadatas is None:
+        if isinstance(ran.fault, faults.ProjectFault) and ran.fault.code in _MISTAKES:
+            found.warning(
+                "env.py",
+                f"{ran.fault.message} (in offline mode; whether it also fails with a database is not known)",
+                ran.fault.mend,
+                code=ran.fault.code,
+            )
         return
     tables = sum(len(each.tables) for each in metadatas)
     if tables and not any(each.tables for each in ran.metadatas):
         given = "is None" if not ran.metadatas else "holds no table"
+        held = f"{tables} table{'s' if tables != 1 else ''}"
         found.error(
             "env.py",
-            f"{service}: target_metadata of env.py {given}, while the models hold {tables}: a baseline would be empty",
+            f"{service}: target_metadata of env.py {given}, while the models hold {held}: a baseline would be empty",
             "in env.py: target_metadata = Base.metadata, of the base that the models have",
             code="metadata-empty",
         )
@@ -69,7 +79,7 @@ def judge_url(
     found.warning(
         "url",
         f"{where}:{written.line}: a URL of its own stands there{f' ({to})' if to else ''}, and env.py does not read "
-        f"{variable}: what is not sent to the scratch database is refused (wrong-database)",
+        f"{variable}: a generation would be refused there (wrong-database), since that is not the scratch database",
         f'in env.py: config.set_main_option("sqlalchemy.url", os.environ["{variable}"].replace("%", "%%"))'
         if written.file == "ini"
         else f'let it be os.environ["{variable}"], or correct url_variable: in services.yaml',
