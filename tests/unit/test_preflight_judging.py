@@ -421,7 +421,7 @@ def test_a_service_that_is_well_is_one_line() -> None:
     ((level, line),) = people.lines(Report("auth", (Finding("python", "ok", "fine"),), FACTS_SHOWN), 6)
     assert level == "ok"
     assert line == (
-        "✓ auth    Python 3.11.7 · Alembic 1.20.1 · SQLAlchemy 2.1.9 · asyncpg 0.32.0 · PostgreSQL 18.1 "
+        "✓ auth    Python 3.11.7 · Alembic 1.20.1 · SQLAlchemy 2.1.9 · asyncpg 0.32.0 · PostgreSQL 18.1 · "
         "127.0.0.1:5433/auth · 5 tables · 1 revision, 1 head"
     )
 
