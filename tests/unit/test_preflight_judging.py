@@ -169,15 +169,20 @@ def test_missing_rights_on_a_schema_name_the_statement_with_quoted_names() -> No
 
 
 def test_only_the_tables_of_the_service_count_as_others() -> None:
-    """By its metadata; by its schemas where that is not known."""
+    """By its metadata; by its schemas where that is not known. Each is named, in order, with the line that mends it."""
     facts = seen(others_tables=[["public", "orders", "dba"], ["public", "foreign", "dba"], ["pos", "till", "dba"]])
     for own, expected in (
-        ({"orders", "pos.till"}, ["public.orders", "pos.till"]),
-        (None, ["public.orders", "public.foreign"]),
+        ({"orders", "pos.till"}, ["pos.till", "public.orders"]),
+        (None, ["public.foreign", "public.orders"]),
     ):
         found = preflight_findings.Findings()
         preflight_rights.judge_tables(found, facts, own, [None], "db")
-        assert found.to_list()[0]["data"]["tables"] == expected
+        (finding,) = found.to_list()
+        assert finding["data"]["tables"] == expected
+        lines = " ".join(f'ALTER TABLE {name} OWNER TO "shop-app";' for name in expected)
+        assert finding["mend"] == lines.replace("public.foreign", 'public."foreign"') + (
+            ' (or: GRANT dba TO "shop-app";)'
+        )
     found = preflight_findings.Findings()
     preflight_rights.judge_tables(found, facts, {"mine"}, [None], "db")
     assert found.to_list() == []

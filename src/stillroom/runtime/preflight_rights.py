@@ -99,23 +99,30 @@ def judge_tables(
     default = preflight_database.default_schema(facts)
     within = {each or default for each in schemas}
     names = None if own is None else {each if "." in each else f"{default}.{each}" for each in own}
-    foreign = [
+    foreign = sorted(
         (f"{schema}.{table}", owner)
         for schema, table, owner in facts["others_tables"]
         if (schema in within if names is None else f"{schema}.{table}" in names)
-    ]
+    )
     if not foreign:
         return
     listed = ", ".join(f"{name} (owner {owner})" for name, owner in foreign[:_SHOWN])
     more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
     role = sqltext.as_written(facts["role"])
-    first = ".".join(sqltext.as_written(part) for part in foreign[0][0].split("."))
+    lines = [
+        f"ALTER TABLE {'.'.join(sqltext.as_written(part) for part in name.split('.'))} OWNER TO {role};"
+        for name, _ in foreign
+    ]
+    memberships = " ".join(
+        f"GRANT {sqltext.as_written(owner)} TO {role};" for owner in sorted({each for _, each in foreign})
+    )
     found.warning(
         "owner",
         f"{where}: role {facts['role']!r} does not own {len(foreign)} of the service's tables, and can't change them: "
         f"{listed}{more}",
-        f"ALTER TABLE {first} OWNER TO {role}; (or: GRANT {sqltext.as_written(foreign[0][1])} TO {role};)",
+        f"{' '.join(lines[:_SHOWN])}{' …' if len(lines) > _SHOWN else ''} (or: {memberships})",
         tables=[name for name, _ in foreign],
+        statements=lines,
     )
 
 
