@@ -180,9 +180,7 @@ def test_only_the_tables_of_the_service_count_as_others() -> None:
         (finding,) = found.to_list()
         assert finding["data"]["tables"] == expected
         lines = " ".join(f'ALTER TABLE {name} OWNER TO "shop-app";' for name in expected)
-        assert finding["mend"] == lines.replace("public.foreign", 'public."foreign"') + (
-            ' (or: GRANT dba TO "shop-app";)'
-        )
+        assert finding["mend"] == f'{lines} (or: GRANT dba TO "shop-app";)'
     found = preflight_findings.Findings()
     preflight_rights.judge_tables(found, facts, {"mine"}, [None], "db")
     assert found.to_list() == []
