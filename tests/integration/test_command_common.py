@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -217,3 +218,29 @@ def test_services_lists_the_fleet(idle: fleets.Fleet) -> None:
     assert ran.stdout.count("_DATABASE_URL") == 3
     assert "protected" in idle.run("services", "--environment", "live").stdout
     assert json.loads(idle.run("services", "--json").stdout)["environment"] == "local"
+
+
+_COMPLETED = """
+source <("$0" -m invoke --print-completion-script bash)
+invoke() { "$PYTHON" -m invoke "$@"; }
+completed() {
+    COMP_LINE="$1"; COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1"; COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()
+    _complete_invoke invoke "${COMP_WORDS[COMP_CWORD]}" invoke
+    echo "${COMPREPLY[@]}"
+}
+completed "invoke re"
+completed "invoke apply --d"
+"""
+
+
+def test_bash_completes_commands_and_flags(idle: fleets.Fleet) -> None:
+    """With the script that the README names."""
+    done = subprocess.run(
+        ["bash", "-c", _COMPLETED, sys.executable],
+        cwd=idle.folder,
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["regenerate restore revision", "--debug --dry-run"], done.stderr
