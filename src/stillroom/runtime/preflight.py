@@ -176,22 +176,11 @@ class _Preflight:
             self.found.skipped("models", "not imported: services.yaml names none, and there is no env.py to tell")
 
     def _judge_metadata(self, where: str) -> None:
-        names = sorted({name for metadata in self._metadatas or () for name in metadata.tables})
-        self.facts["metadata_tables"] = names
-        if names:
-            self.found.ok("models", f"{len(names)} table{'s' if len(names) != 1 else ''} in {where}", tables=len(names))
-        else:
-            declared = bool(self.service.models or self.service.metadata)
-            self.found.error(
-                "models",
-                f"{self.service.name}: the metadata of {where} holds no table: a baseline of it would be empty",
-                "import every module with models where models: points to (app/models/__init__.py, say), "
-                "or correct models: in services.yaml"
-                if declared
-                else "in env.py: target_metadata = Base.metadata, after importing every module with models "
-                "(import app.models, say)",
-                code="metadata-empty",
-            )
+        from . import preflight_env
+
+        self.facts["metadata_tables"] = preflight_env.judge_metadata(
+            self.found, self.service, self._metadatas or (), where
+        )
 
     def _run_env(self) -> env_run.Ran:
         """What env.py configures without a database; it is run once at most."""
@@ -281,7 +270,7 @@ class _Preflight:
         return sorted(of_tables, key=lambda each: each or "") or (None,)
 
     def _judge_version_table(self, state: preflight_database.State) -> None:
-        from . import preflight_database, preflight_rights, sqltext
+        from . import preflight_database, preflight_env, preflight_rights, sqltext
 
         table, reason = self._version_table()
         if table is None and not self._could_be_told():
@@ -307,7 +296,7 @@ class _Preflight:
             neighbours=bool(self.service.neighbours),
             where=str(state.address),
         )
-        self._contradiction(table)
+        preflight_env.judge_contradiction(self.found, self.service, table)
         if self._files.graph is not None:
             preflight_rights.judge_applied(
                 self.found, applied or (), self._files.graph.by_id, service=self.service.name, where=str(state.address)
@@ -318,22 +307,3 @@ class _Preflight:
         failed = self._metadatas is None and bool(self.service.models or self.service.metadata)
         failed = failed or (self._ran is not None and self._ran.certain)
         return bool(self._files.env_source) and not failed
-
-    def _contradiction(self, table: project.VersionTable) -> None:
-        """What services.yaml declares and env.py does must be the same."""
-        service = self.service
-        said = [
-            f"{key}: {declared!r} in services.yaml is {real!r} in env.py"
-            for key, declared, real in (
-                ("version_table", service.version_table, table.name),
-                ("version_table_schema", service.version_table_schema, table.schema),
-            )
-            if declared is not None and declared != real
-        ]
-        if said:
-            self.found.error(
-                "version table",
-                f"{service.name}: {', '.join(said)}",
-                "env.py is what Alembic goes by: give services.yaml the same value, or take it out there",
-                code="version-table-differs",
-            )

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import env_run, faults, hardcoded, urls
+from . import env_run, facts, faults, hardcoded, project, urls
 from .preflight_findings import Findings
 
-__all__ = ["judge_alone", "judge_beside_models", "judge_url"]
+__all__ = ["judge_alone", "judge_beside_models", "judge_contradiction", "judge_metadata", "judge_url"]
 
 _MISTAKES = frozenset({"service-code-failed", "models-do-not-import", "variable-missing"})
 
@@ -57,6 +57,54 @@ def judge_beside_models(found: Findings, service: str, ran: env_run.Ran, metadat
             f"{service}: target_metadata of env.py {given}, while the models hold {held}: a baseline would be empty",
             "in env.py: target_metadata = Base.metadata, of the base that the models have",
             code="metadata-empty",
+        )
+
+
+def judge_metadata(found: Findings, service: facts.ServiceFacts, metadatas: Sequence[Any], where: str) -> list[str]:
+    """Whether the models hold tables.
+
+    Args:
+        found: the findings go here.
+        service: whose they are.
+        metadatas: what the models, or `env.py`, give.
+        where: which of them, for people.
+
+    Returns:
+        Full names of the tables, sorted.
+    """
+    names = sorted({name for metadata in metadatas for name in metadata.tables})
+    if names:
+        found.ok("models", f"{len(names)} table{'s' if len(names) != 1 else ''} in {where}", tables=len(names))
+        return names
+    found.error(
+        "models",
+        f"{service.name}: the metadata of {where} holds no table: a baseline of it would be empty",
+        "import every module with models where models: points to (app/models/__init__.py, say), "
+        "or correct models: in services.yaml"
+        if service.models or service.metadata
+        else "in env.py: target_metadata = Base.metadata, after importing every module with models "
+        "(import app.models, say)",
+        code="metadata-empty",
+    )
+    return names
+
+
+def judge_contradiction(found: Findings, service: facts.ServiceFacts, table: project.VersionTable) -> None:
+    """What services.yaml declares of the version table, and what env.py does, must be the same."""
+    said = [
+        f"{key}: {declared!r} in services.yaml is {real!r} in env.py"
+        for key, declared, real in (
+            ("version_table", service.version_table, table.name),
+            ("version_table_schema", service.version_table_schema, table.schema),
+        )
+        if declared is not None and declared != real
+    ]
+    if said:
+        found.error(
+            "version table",
+            f"{service.name}: {', '.join(said)}",
+            "env.py is what Alembic goes by: give services.yaml the same value, or take it out there",
+            code="version-table-differs",
         )
 
 
