@@ -88,7 +88,7 @@ def document(outcomes: Sequence[fleet.Outcome[Status]]) -> dict[str, Any]:
     return {"services": [_entry(each) for each in outcomes]}
 
 
-def notes(found: Sequence[Status], *, environment: str = "") -> list[tuple[str, str]]:
+def notes(found: Sequence[Status], *, environment: str = "", everything: Sequence[str] = ()) -> list[tuple[str, str]]:
     """What people are told below the table: pairs of what a state means and what to do; either may be empty. Pure.
 
     Services for which the same command is due share one line of it, at the end.
@@ -96,6 +96,7 @@ def notes(found: Sequence[Status], *, environment: str = "") -> list[tuple[str, 
     Args:
         found: the services' states.
         environment: to be named in that line; empty if it is the default one.
+        everything: names of all services of the fleet: where all of them are meant, none is named.
     """
     told: list[tuple[str, str]] = []
     together: dict[str, list[str]] = {}
@@ -107,7 +108,9 @@ def notes(found: Sequence[Status], *, environment: str = "") -> list[tuple[str, 
         if each.message or mend:
             told.append((f"{each.name}: {each.message or each.state}", mend))
     where = f" --environment {environment}" if environment else ""
-    told += [("", f"invoke {command} --service {','.join(names)}{where}") for command, names in together.items()]
+    for command, names in together.items():
+        which = "" if set(names) == set(everything) else f" --service {','.join(names)}"
+        told.append(("", f"invoke {command}{which}{where}"))
     return told
 
 

@@ -25,9 +25,10 @@ def test_services_for_which_the_same_is_due_share_a_line() -> None:
         ("", "invoke apply --service pos,sales"),
         ("", "invoke regenerate --service fresh"),
     ]
-    assert status.notes(found[3:4], environment="live") == [
-        ("", "invoke apply --service sales --environment live"),
+    assert status.notes(found[3:4], environment="staging") == [
+        ("", "invoke apply --service sales --environment staging"),
     ]
+    assert status.notes(found[3:4], everything=["sales"]) == [("", "invoke apply")]
 
 
 def test_a_state_that_needs_nothing_is_not_mentioned() -> None:
