@@ -13,7 +13,7 @@ from stillroom.history import compare, replace, verify
 from stillroom.registry import model
 from stillroom.runtime import faults, locations, revisions
 
-__all__ = ["Home", "add_revision", "compare_with_target", "folder", "replace_history"]
+__all__ = ["Home", "add_revision", "check_unchanged", "compare_with_target", "folder", "local_files", "replace_history"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,41 +49,71 @@ def local_files(service: model.Service) -> dict[str, bytes]:
     return {Path(each.path).name: each.source for each in graph.revisions}
 
 
-def replace_history(state: Path, service: model.Service, made: Mapping[str, Any], *, backup: bool) -> Home:
+def check_unchanged(service: model.Service, seen: Mapping[str, bytes]) -> None:
+    """Stops where somebody else has been at work on the migrations meanwhile.
+
+    Args:
+        service: whose migrations.
+        seen: its `local_files` when the run began.
+
+    Raises:
+        errors.Refused: naming what is different.
+    """
+    now = local_files(service)
+    if now == seen:
+        return
+    changed = [
+        *(f"{name} is new" for name in sorted(now.keys() - seen.keys())),
+        *(f"{name} is gone" for name in sorted(seen.keys() - now.keys())),
+        *(f"{name} has changed" for name in sorted(now.keys() & seen.keys()) if now[name] != seen[name]),
+    ]
+    raise errors.Refused(
+        f"{service.name}: somebody else has changed its migrations while this run was at work: {', '.join(changed)}",
+        "look at them (git status), then run it again",
+    )
+
+
+def replace_history(
+    state: Path, service: model.Service, made: Mapping[str, Any], *, seen: Mapping[str, bytes], backup: bool
+) -> Home:
     """Puts a baseline into the place of the history.
 
     Args:
         state: Stillroom's own folder.
         service: whose history.
         made: the result of the operation `generate`.
+        seen: its `local_files` before it was generated.
         backup: whether the old files are kept.
 
     Raises:
+        errors.Refused: the history is another one by now.
         errors.StillroomError: if the file is not what was promised, or can't be written; the old history is whole.
     """
     content = _checked(made)
     old = local_files(service)
     if list(old.values()) == [content]:
         return Home(next(iter(old)), 0)
+    check_unchanged(service, seen)
     name = str(made["file"]["name"])
     kept = None
     if backup and old:
         kept = str(backups.back_up(service.name, _located(service).version_locations, state, "regenerate").path)
-    _place(service, state, {name: content}, tuple(each for each in old if each != name))
+    _place(service, state, {name: content}, tuple(each for each in old if each != name), seen)
     return Home(name, len(content), tuple(old), kept)
 
 
-def add_revision(state: Path, service: model.Service, made: Mapping[str, Any]) -> Home:
-    """Puts one more revision beside those that are there.
+def add_revision(state: Path, service: model.Service, made: Mapping[str, Any], *, seen: Mapping[str, bytes]) -> Home:
+    """Puts one more revision beside those that are there, which have to be those that it was made with (`seen`).
 
     Raises:
+        errors.Refused: they are others by now.
         errors.StillroomError: if the file is not what was promised, or can't be written.
     """
     content = _checked(made)
     name = str(made["file"]["name"])
     if local_files(service).get(name) == content:
         return Home(name, 0)
-    _place(service, state, {name: content}, ())
+    _place(service, state, {name: content}, (), seen)
     return Home(name, len(content))
 
 
@@ -122,5 +152,12 @@ def _checked(made: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _place(service: model.Service, state: Path, put: Mapping[str, bytes], remove: tuple[str, ...]) -> None:
-    replace.carry_out(replace.Replacement(service.name, folder(service), put, remove), state)
+def _place(
+    service: model.Service,
+    state: Path,
+    put: Mapping[str, bytes],
+    remove: tuple[str, ...],
+    seen: Mapping[str, bytes],
+) -> None:
+    wanted = replace.Replacement(service.name, folder(service), put, remove)
+    replace.carry_out(wanted, state, check=lambda: check_unchanged(service, seen))

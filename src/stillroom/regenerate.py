@@ -242,9 +242,10 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
     if options.check_existing:
         follower.step("compare histories")
         bring_home.compare_with_target(opened, service, follower)
+    seen = bring_home.local_files(service)
     made = opened.call(service, "generate", _asked(opened, service, options), follower)
     follower.step("copy back")
-    home = bring_home.replace_history(opened.fleet.state, service, made, backup=not options.skip_backup)
+    home = bring_home.replace_history(opened.fleet.state, service, made, seen=seen, backup=not options.skip_backup)
     return Done(
         tables=made["tables"],
         operations=made["operations"],

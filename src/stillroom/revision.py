@@ -80,11 +80,12 @@ def run(
 
 
 def _one(opened: session.Session, service: model.Service, options: Options, follower: fleet.Follower) -> Done:
+    seen = bring_home.local_files(service)
     made = opened.call(service, "revision", {"message": options.message, "head": options.head}, follower)
     if made["unchanged"]:
         return Done(True, made["revision"], made["follows"], "", 0, made["tables"], 0)
     follower.step("copy back")
-    home = _bring_home(opened, service, made)
+    home = _bring_home(opened, service, made, seen)
     return Done(
         unchanged=False,
         revision=made["revision"],
@@ -101,7 +102,9 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
     )
 
 
-def _bring_home(opened: session.Session, service: model.Service, made: Mapping[str, Any]) -> bring_home.Home:
+def _bring_home(
+    opened: session.Session, service: model.Service, made: Mapping[str, Any], seen: Mapping[str, bytes]
+) -> bring_home.Home:
     """Puts the file into the version location of the revision that it follows.
 
     Raises:
@@ -120,9 +123,10 @@ def _bring_home(opened: session.Session, service: model.Service, made: Mapping[s
     parent = Path(graph.by_id[follows].path)
     folder = next((each for each in where.version_locations if parent.is_relative_to(each.resolve())), None)
     if folder is None or folder == where.version_locations[0]:
-        return bring_home.add_revision(opened.fleet.state, service, made)
+        return bring_home.add_revision(opened.fleet.state, service, made, seen=seen)
     entry = made["file"]
     content = str(entry["content"]).encode()
     verify.check_file(entry["name"], entry["size"], entry["sha256"], content, revision=made["revision"])
-    done = replace.carry_out(replace.Replacement(service.name, folder, {entry["name"]: content}), opened.fleet.state)
+    wanted = replace.Replacement(service.name, folder, {entry["name"]: content})
+    done = replace.carry_out(wanted, opened.fleet.state, check=lambda: bring_home.check_unchanged(service, seen))
     return bring_home.Home(entry["name"], sum(len(each) for each in done.written.values()))

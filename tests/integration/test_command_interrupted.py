@@ -232,6 +232,48 @@ def test_kill_9_at_any_moment_leaves_a_whole_history(private: fleets.Fleet) -> N
     assert private.run("status").code == 0
 
 
+def test_two_operators_at_once_make_one_history(private: fleets.Fleet) -> None:
+    """Each ends well, or is told that somebody else was at work; the history is one baseline, and whole."""
+    private.services["auth"].add(projects.revision("0001"), projects.revision("0002", "0001"))
+    command = ("regenerate", "--yes", "--accept-loss", "*")
+    told = []
+    for number in range(3):
+        texts = [f"{who} {number}" for who in ("one", "other")]
+        with contextlib.ExitStack() as both:
+            started = [both.enter_context(private.program.running(*command, "--message", text)) for text in texts]
+            told += [each.finish() for each in started]
+        (history,) = private.history("auth").values()
+        well = [text for text, ran in zip(texts, told[-2:], strict=True) if ran.code == 0]
+        assert well, told[-2].told + told[-1].told
+        assert any(text in history for text in well)
+    for ran in told:
+        assert ran.code == 0 or "changed its migrations" in ran.told or "is replacing its migrations" in ran.told
+    assert traces(private) == []
+
+
+@pytest.mark.parametrize("command", [("regenerate", "--yes"), ("revision", "--message", "more")], ids=lambda it: it[0])
+def test_migrations_that_somebody_changes_meanwhile_are_left_alone(
+    command: tuple[str, ...], private: fleets.Fleet
+) -> None:
+    """What was made is made for another history; the file is named."""
+    assert private.run("regenerate").code == 0
+    auth = private.services["auth"]
+    auth.write_models(SHOP + projects.table("extra"))
+    env = (auth.migrations / "env.py").read_text()
+    wait = "    while not os.path.exists('go'):\n        await asyncio.sleep(0.01)\n"
+    auth.write("migrations/env.py", env.replace("    engine = create", wait + "    engine = create"))
+    [(name, text)] = auth.history.items()
+    with private.program.running(*command, "--ignore-preflight", "--verbose") as running:
+        running.until("auth: scratch database")
+        auth.write(f"migrations/versions/{name}", text + "# theirs\n")
+        (auth.path / "go").touch()
+        ran = running.finish()
+    assert ran.code == 4, ran.told
+    assert f"somebody else has changed its migrations while this run was at work: {name} has changed" in ran.stderr
+    assert auth.history == {name: text + "# theirs\n"}
+    assert traces(private) == []
+
+
 def until(running: program.Running, step: str) -> None:
     """Waits for a step; one that is left out, since nothing changed, is waited for no longer than the run."""
     try:
@@ -256,6 +298,30 @@ def test_rows_survive_a_kill_after_their_dump(private: fleets.Fleet, owner: Role
     ran = private.run("restore", "--service", "auth", "--database", "--yes")
     assert ran.code == 0, ran.told
     assert database.fetch("SELECT * FROM account") == [(1, "me")]
+
+
+def test_a_kill_in_place_leaves_a_database_that_the_next_run_puts_right(private: fleets.Fleet) -> None:
+    """Emptied, generated on, upgraded: wherever it is killed, the same command again ends well."""
+    command = ("regenerate", "--reset-in-place", "--apply", "--yes", "--verbose", "--accept-loss", "*")
+    for text in (
+        "auth: reset in place",
+        "auth: upgrade",
+        "auth: replay old history",
+        "auth: copy back",
+        "apply: 1 service",
+    ):
+        private.services["auth"].write_models(SHOP + projects.table(f"extra{len(text)}"))
+        with private.program.running(*command) as running:
+            running.until(text)
+            for pid in running.family():
+                with contextlib.suppress(ProcessLookupError):  # it may be done by then
+                    os.kill(pid, signal.SIGKILL)
+            running.finish()
+        ran = private.run(*command)
+        assert ran.code == 0, ran.told
+        assert len(private.history("auth")) == 1
+        assert private.run("status", "--json").json["services"][0]["state"] == "at_head"
+    assert traces(private) == []
 
 
 @pytest.fixture

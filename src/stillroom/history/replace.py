@@ -7,7 +7,7 @@ New files are staged beside the old ones, a journal is committed by one rename, 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -65,13 +65,23 @@ class Outcome:
         return bool(self.written or self.removed)
 
 
-def carry_out(replacement: Replacement, state: Path, *, checkpoint: journal.Checkpoint = lambda step: None) -> Outcome:
+def carry_out(
+    replacement: Replacement,
+    state: Path,
+    *,
+    checkpoint: journal.Checkpoint = lambda step: None,
+    check: Callable[[], None] = lambda: None,
+) -> Outcome:
     """Carry out one replacement. See `carry_out_all`."""
-    return carry_out_all([replacement], state, checkpoint=checkpoint)[0]
+    return carry_out_all([replacement], state, checkpoint=checkpoint, check=check)[0]
 
 
 def carry_out_all(
-    replacements: Sequence[Replacement], state: Path, *, checkpoint: journal.Checkpoint = lambda step: None
+    replacements: Sequence[Replacement],
+    state: Path,
+    *,
+    checkpoint: journal.Checkpoint = lambda step: None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Outcome]:
     """Carry out the replacements of one service in several folders as one: all of them happen, or none.
 
@@ -79,6 +89,7 @@ def carry_out_all(
         replacements: one for each folder; all of the same service.
         state: the `.stillroom` folder.
         checkpoint: called after each durable step (for tests).
+        check: called when nobody else can replace anything any more, and before anything is; stops it by raising.
 
     Raises:
         locking.Busy: another command works on this service.
@@ -92,6 +103,7 @@ def carry_out_all(
     with locking.hold(state, service):
         store = journal.Store(state)
         recovered = _recover_one(store, service, checkpoint)
+        check()
         planned = [_plan(each) for each in replacements]
         entries = tuple(entry for plan in planned for entry in plan)
         if entries:
