@@ -70,9 +70,9 @@ def _show_status(call: Call, outcomes: Sequence[Outcome[standing.Status]]) -> No
     tables.show(["service", "database", "code", "state", "tables"], rows, numbers=("tables",))
     from stillroom import status as job
 
-    environment = "" if call.environment.name == call.fleet.default_environment else call.environment.name
-    for message, mend in job.notes([each.value for each in outcomes if each.value], environment=environment):
-        call.say("\n".join(filter(None, (message, f"  → {mend}" if mend else ""))))
+    known = [each.value for each in outcomes if each.value is not None]
+    for message, mend in job.notes(known, environment=call.given_environment, everything=call.fleet.names):
+        call.say("\n".join(filter(None, (message, f"{'  ' if message else ''}→ {mend}" if mend else ""))))
 
 
 @command(
