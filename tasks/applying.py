@@ -140,14 +140,13 @@ def _show_pending(call: Call, plan: applying.Plan) -> None:
 
 
 def _show_applied(outcomes: Sequence[Outcome[applying.Done]]) -> None:
-    from stillroom.people import tables
+    from stillroom.people import summary, tables
 
     rows: list[list[object]] = []
     for outcome in outcomes:
         done = outcome.value
         if done is None:
-            what = "- skipped" if outcome.skipped else "[red]✗ failed[/]"
-            rows.append([outcome.service.name, "", "", "", what, f"{outcome.seconds:.1f}"])
+            rows.append([outcome.service.name, "", "", "", summary.mark(outcome), f"{outcome.seconds:.1f}"])
             continue
         rows.append(
             [

@@ -140,13 +140,13 @@ def _show_tables(entry: job.Entry, limit: int | None) -> None:
 
 
 def _show_outcomes(call: Call, outcomes: Sequence[Outcome[dict[str, Any]]]) -> None:
-    from stillroom.people import tables
+    from stillroom.people import summary, tables
 
     rows: list[list[object]] = []
     for outcome in outcomes:
         done = outcome.value
         if done is None:
-            rows.append([outcome.service.name, "", "", "", "[red]✗ failed[/]", f"{outcome.seconds:.1f}"])
+            rows.append([outcome.service.name, "", "", "", summary.mark(outcome), f"{outcome.seconds:.1f}"])
             continue
         report = done["report"]
         dump = f"{done['dump']['size']:,} bytes" if done["dump"] else "-"

@@ -142,13 +142,13 @@ def revision(
 
 
 def _show_revisions(call: Call, outcomes: Sequence[Outcome[revising.Done]]) -> None:
-    from stillroom.people import tables
+    from stillroom.people import summary, tables
 
     rows: list[list[object]] = []
     for outcome in outcomes:
         done = outcome.value
         if done is None:
-            rows.append([outcome.service.name, "", "", "", "[red]✗ failed[/]", "", f"{outcome.seconds:.1f}"])
+            rows.append([outcome.service.name, "", "", "", summary.mark(outcome), "", f"{outcome.seconds:.1f}"])
         elif done.unchanged:
             rows.append([outcome.service.name, done.follows, "-", "", "no changes", "", f"{outcome.seconds:.1f}"])
         else:
@@ -206,13 +206,13 @@ def _replaced(entry: job.Entry) -> str:
 
 
 def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
-    from stillroom.people import tables
+    from stillroom.people import summary, tables
 
     rows: list[list[object]] = []
     for outcome in outcomes:
         done = outcome.value
         if done is None:
-            rows.append([outcome.service.name, "", "", "", _mark(outcome), "", "", f"{outcome.seconds:.1f}"])
+            rows.append([outcome.service.name, "", "", "", summary.mark(outcome), "", "", f"{outcome.seconds:.1f}"])
             continue
         rows.append(
             [
@@ -222,20 +222,13 @@ def _show(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
                 done.revision,
                 "[green]✓ proven[/]",
                 f"{done.copied:,}" if done.copied else "unchanged",
-                _mark(outcome).removeprefix("- ") or done.applied or "-",
+                summary.mark(outcome).removeprefix("- ") or done.applied or "-",
                 f"{outcome.seconds:.1f}",
             ]
         )
     headers = ["service", "tables", "operations", "revision", "proof", "copied bytes", "applied", "seconds"]
     tables.show(headers, rows, numbers=("tables", "operations", "copied bytes", "seconds"))
     _show_changes(call, outcomes)
-
-
-def _mark(outcome: Outcome[Any]) -> str:
-    """Why a service is not done; empty if it is. The reasons follow the table."""
-    if outcome.failure is not None:
-        return "[red]✗ refused[/]" if outcome.failure.refused else "[red]✗ failed[/]"
-    return "- skipped" if outcome.skipped else ""
 
 
 def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:

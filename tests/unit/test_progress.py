@@ -45,3 +45,22 @@ def test_what_takes_a_moment_is_said_in_terminals_only(capsys: pytest.CaptureFix
     with moment.moment("starting"):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_detail_that_the_message_holds_already_is_not_said_again(
+    failed: fleet.Outcome[None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole only: part of a list would look like all of it."""
+    for detail, shown in (("it broke at 7", 0), ("it broke at 7\nand at 8", 2)):
+        failure = fleet.Failure("code", "auth: it broke at 7", "mend it", detail)
+        summary.failures([fleet.Outcome(failed.service, 1.0, failure=failure)])
+        assert len(capsys.readouterr().err.splitlines()) == 2 + shown
+
+
+@pytest.mark.parametrize(("refused", "mark"), [(True, "[red]✗ refused[/]"), (False, "[red]✗ failed[/]")])
+def test_a_refusal_is_not_called_a_failure(failed: fleet.Outcome[None], refused: bool, mark: str) -> None:
+    """In tables; the exit code tells them apart as well."""
+    failure = fleet.Failure("code", "message", "mend", refused=refused)
+    assert summary.mark(fleet.Outcome(failed.service, 1.0, failure=failure)) == mark
+    assert summary.mark(fleet.Outcome(failed.service, 0.0, skipped="after sales")) == "- skipped"
+    assert summary.mark(fleet.Outcome(failed.service, 1.0, None)) == ""

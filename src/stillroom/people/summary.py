@@ -10,7 +10,7 @@ from typing import Any
 from stillroom import fleet
 from stillroom.people import fitting
 
-__all__ = ["document", "exit_code", "failures", "print_json"]
+__all__ = ["document", "exit_code", "failures", "mark", "print_json"]
 
 _TRACEBACK = "Traceback (most recent call last):"
 
@@ -33,6 +33,8 @@ def _failure(name: str, failure: fleet.Failure, *, verbose: bool, debug: bool) -
     if failure.mend:
         _say(fitting.fit(f"  → {failure.mend}", sys.stderr))
     lines = (failure.detail if debug else failure.detail.partition(_TRACEBACK)[0].rstrip()).splitlines()
+    if all(line.strip() in failure.message for line in lines):
+        lines = []
     shown = lines if verbose or debug else lines[:20]
     for line in shown:
         _say(f"    {line}")
@@ -43,6 +45,13 @@ def _failure(name: str, failure: fleet.Failure, *, verbose: bool, debug: bool) -
         _say("    it printed last:")
         for line in output[-20:]:
             _say(f"    | {line}")
+
+
+def mark(outcome: fleet.Outcome[Any]) -> str:
+    """Why a service is not done, for its row in a table; empty if it is. The reasons follow the table."""
+    if outcome.failure is not None:
+        return "[red]✗ refused[/]" if outcome.failure.refused else "[red]✗ failed[/]"
+    return "- skipped" if outcome.skipped else ""
 
 
 def exit_code(outcomes: Sequence[fleet.Outcome[Any]]) -> int:
