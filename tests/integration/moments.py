@@ -1,8 +1,8 @@
 """Interrupts a piece of work at each of its moments in turn, each time in a process of its own; for `test_ending.py`.
 
 Usage: `python moments.py REQUEST`, JSON: `service` (facts), `options` (of `places.working_place`), `events` (`line` or
-`opcode`), `first` and `step`. At the moments `first`, `first + step`, … of the modules that make and clear away, SIGTERM
-arrives. Prints `NUMBER PLACE CODE` for each, until the work has no such moment any more; then `end`.
+`opcode`), `modules`, `first` and `step`. At the moments `first`, `first + step`, … of these modules SIGTERM arrives.
+Prints `NUMBER PLACE CODE LEFT` for each, until the work has no such moment any more; then `end`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,11 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any
 
 from stillroom.runtime import connection, ending, facts, places, temporary
-
-MODULES = {
-    "contextlib.py", "ending.py", "kept.py", "places.py", "scratch.py", "scratch_create.py", "scratch_given.py",
-    "scratch_note.py", "temporary.py",
-}  # fmt: skip
 
 
 def work(service: facts.ServiceFacts, options: dict[str, Any]) -> None:
@@ -39,15 +35,16 @@ def _make(url: str) -> None:
 class Moment:
     """Raises the signal at the `number`th place that is new; the same line called from elsewhere is another place."""
 
-    def __init__(self, number: int, opcodes: bool) -> None:
+    def __init__(self, number: int, modules: list[str], opcodes: bool) -> None:
         self.left = number
+        self.modules = modules
         self.opcodes = opcodes
         self.seen: set[tuple[object, ...]] = set()
         self.place = ""
 
     def called(self, frame: FrameType, _event: str, _argument: object) -> Any:
         """For `sys.settrace`."""
-        if _file(frame) not in MODULES:
+        if _file(frame) not in self.modules:
             return None
         frame.f_trace_opcodes = self.opcodes
         return self.local
@@ -97,7 +94,7 @@ def one(number: int, asked: dict[str, Any]) -> str:
         _, status = os.waitpid(child, 0)
         return f"{place} {os.waitstatus_to_exitcode(status)}" if place else ""
     code = 3
-    moment = Moment(number, asked["events"] == "opcode")
+    moment = Moment(number, asked["modules"], asked["events"] == "opcode")
     try:
         ending.listen()
         sys.settrace(moment.called)
@@ -113,11 +110,26 @@ def one(number: int, asked: dict[str, Any]) -> str:
         os._exit(code)
 
 
+def left() -> int:
+    """How much is left: the next run would clear it away."""
+    found = len(list(Path(os.environ["TMPDIR"]).iterdir()))
+    for url in (os.environ["AUTH_URL"], os.environ["AUTH_SCRATCH_URL"]):
+        found += connection.run(url, lambda conn: conn.exec_driver_sql(LEFT).scalar())
+    return found
+
+
+LEFT = """
+SELECT (SELECT count(*) FROM pg_database WHERE datname ~ '^stillroom' AND datdba = current_user::regrole)
+     + (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+     + (SELECT count(*) FROM pg_largeobject_metadata)
+"""
+
+
 def main(asked: dict[str, Any]) -> None:
     """All moments."""
     number = asked["first"]
     while found := one(number, asked):
-        sys.stdout.write(f"{number} {found}\n")
+        sys.stdout.write(f"{number} {found} {left()}\n")
         number += asked["step"]
     sys.stdout.write("end\n")
 
