@@ -5,7 +5,8 @@
   fails for a shared type, and its downgrade leaves all of them behind);
 - foreign keys of a cycle, and those marked `use_alter`, are added after the tables (Alembic renders the first inline,
   which fails, and leaves the second out);
-- sequences of their own are created (Alembic does not see them).
+- sequences of their own are created (Alembic does not see them);
+- checks of single columns are written out (Alembic loses them, see `checks`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
-from . import enums, facts, project, sqltext
+from . import checks, enums, facts, project, sqltext
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation, MigrationScript
@@ -96,7 +97,8 @@ def amend(
         return Amended()
     metadatas = project.metadatas(context)
     prerequisites = Prerequisites()
-    mended = _free_cycles(upgrade.ops, downgrade.ops)
+    mended = checks.write_out(context, upgrade.ops, downgrade.ops)
+    mended += _free_cycles(upgrade.ops, downgrade.ops)
     changes = enums.changes(context, metadatas)
     enums.render_without_creation(context)
     if upgrade.ops or changes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import faults, sqltext
@@ -11,7 +11,7 @@ from . import faults, sqltext
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
-__all__ = ["Changes", "changes", "names", "render_without_creation"]
+__all__ = ["Changes", "changes", "made_elsewhere", "names", "render_without_creation"]
 
 _LABELS = """
 SELECT n.nspname, t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
@@ -80,6 +80,28 @@ def names(metadata: Any) -> set[str]:
         for column in table.columns
         for enum in _enums_in(column.type, dialect)
     }
+
+
+def made_elsewhere(metadatas: Collection[Any], schema: str) -> list[str]:
+    """Statements that make the enum types that models use and do not make (`ENUM(…, create_type=False)`).
+
+    Args:
+        metadatas: with the models.
+        schema: where a type without a schema belongs.
+    """
+    from sqlalchemy.dialects import postgresql
+
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    labels: dict[Name, list[str]] = {}
+    made: set[Name] = set()
+    for metadata in metadatas:
+        for table in metadata.tables.values():
+            for enum in (each for column in table.columns for each in _enums_in(column.type, dialect)):
+                name = (enum.schema or schema, str(enum.name))
+                labels[name] = list(enum.enums)
+                if getattr(enum, "create_type", True):
+                    made.add(name)
+    return [_create(name, labels[name]) for name in sorted(labels.keys() - made)]
 
 
 def render_without_creation(context: MigrationContext) -> None:

@@ -128,6 +128,7 @@ class _Baseline:
             self._tell,
             known=carried.names | self._strangers,
             own=self._own,
+            accepted=self._accepted,
         )
         self._judge_outcome(proven.outcome)
         return made, proven

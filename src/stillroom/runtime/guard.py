@@ -25,7 +25,7 @@ from typing import Any
 
 from . import destination, faults, guard_drivers, servers, urls
 
-__all__ = ["Violation", "lifted", "only"]
+__all__ = ["Violation", "lifted", "only", "watching"]
 
 _DESTINATION_VARIABLES = (
     "PGDATABASE",
@@ -114,6 +114,16 @@ def only(url: str, *, variable: str | None = None) -> Iterator[None]:
 def lifted() -> Iterator[None]:
     """While active, connections that this thread (and what it awaits) opens are our own, and not checked."""
     token = _lifted.set(True)
+    try:
+        yield
+    finally:
+        _lifted.reset(token)
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[None]:
+    """Within `lifted`: while active, the guard watches again, because code of the service runs."""
+    token = _lifted.set(False)
     try:
         yield
     finally:

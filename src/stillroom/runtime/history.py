@@ -78,7 +78,7 @@ def compare_and_downgrade(
     to: str = "base",
     expected: Sequence[str] = (),
     known: Collection[str] = frozenset(),
-    compared: Callable[[], None] = lambda: None,
+    compared: Callable[[migration.MigrationContext], None] = lambda _: None,
 ) -> list[str]:
     """What autogenerate would still change; where that is nothing, downgrades, in the same run of `env.py`.
 
@@ -92,7 +92,7 @@ def compare_and_downgrade(
         to: where the downgrade leads.
         expected: the revisions that the database has to be at after it.
         known: names (`kind:name`) of what no model shows and the history makes nevertheless.
-        compared: called when there is no difference, before the downgrade begins.
+        compared: called with the context when there is no difference, before the downgrade begins.
 
     Returns:
         The differences, rendered line by line. If there are any, nothing was downgraded.
@@ -107,7 +107,7 @@ def compare_and_downgrade(
         found.extend(_difference(context, known))
         if found:
             return []
-        compared()
+        compared(context)
         script: Any = context.script
         steps: Sequence[Any] = script._downgrade_revs(to, revision)
         return steps

@@ -1,4 +1,7 @@
-"""Proves a history on a scratch database: upgrade, nothing left to change, downgrade without a trace, upgrade again."""
+"""Proves a history on a scratch database.
+
+Upgrade, nothing left to change, downgrade without a trace, the same as the models make, upgrade again.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import amend, catalog, connection, faults, history, ownership, project, sqltext
+from . import amend, by_models, catalog, connection, faults, history, ownership, project, sqltext
 
 if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy.engine import Connection
+
     from . import telling
 
 __all__ = ["Proof", "prove", "take"]
@@ -37,8 +43,12 @@ class Proof:
 
 def take(url: str, table: project.VersionTable, own: ownership.Ownership | None = None) -> catalog.Snapshot:
     """The catalog of a database, without the version table; only the part that `own` says, if it says one."""
+    return connection.run(url, lambda conn: _taken(conn, table, own))
+
+
+def _taken(conn: Connection, table: project.VersionTable, own: ownership.Ownership | None) -> catalog.Snapshot:
     noted = f"{sqltext.as_written(table.schema or 'public')}.{sqltext.as_written(table.name)}"
-    taken = connection.run(url, lambda conn: catalog.snapshot(conn, exclude_tables=[noted]))
+    taken = catalog.snapshot(conn, exclude_tables=[noted])
     comment = taken.item("comment", "database current_database")
     if comment is not None and comment.definition.startswith(_MARK):
         taken = catalog.Snapshot(item for item in taken.all if item != comment)
@@ -58,6 +68,7 @@ def prove(
     follows: str | None = None,
     known: Collection[str] = frozenset(),
     own: ownership.Ownership | None = None,
+    accepted: Sequence[str] | None = None,
 ) -> Proof:
     """Runs the proof on an empty scratch database (or one at `start`), and leaves it at head.
 
@@ -75,10 +86,11 @@ def prove(
         follows: the one of them that `head` follows.
         known: what the comparison with the models leaves out (`kind:name`).
         own: what to look at in a database that others use, too; None: everything.
+        accepted: what the history may have otherwise than the models; None: it is not held against what they make.
 
     Raises:
         faults.JudgedFault: `upgrade-fails`, `diff-not-empty`, `downgrade-fails`, `downgrade-leaves-trace`,
-            `second-upgrade-differs`.
+            `baseline-differs-from-models`, `second-upgrade-differs`.
     """
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
@@ -93,7 +105,7 @@ def prove(
         outcome = take(url, table, own)
 
     tell.step("compare")
-    way_back = _WayBack(clock, tell)
+    way_back = _WayBack(clock, tell, asked=accepted is not None)
     with way_back:
         left = history.compare_and_downgrade(
             of, url, table, folder=folder, to=follows or "base", expected=start, known=known, compared=way_back.begin
@@ -102,6 +114,10 @@ def prove(
             raise _differs(of, left)
         after = take(url, table, own)
     _leaves_no_trace(of, before, after, prerequisites)
+    if way_back.models is not None:
+        tell.step("compare with models")
+        with clock("models"):
+            _as_models_say(of, url, table, way_back.models, outcome, [*(accepted or ()), *known], own, tell)
 
     tell.step("upgrade again")
     with clock("again"), _judged("second-upgrade-fails", "the upgrade fails after a downgrade"):
@@ -116,6 +132,34 @@ def prove(
             detail="\n".join(difference.lines()),
         )
     return Proof(outcome, seconds)
+
+
+def _as_models_say(
+    of: project.Project,
+    url: str,
+    table: project.VersionTable,
+    models: by_models.Models,
+    outcome: catalog.Snapshot,
+    accepted: Sequence[str],
+    own: ownership.Ownership | None,
+    tell: telling.Tell,
+) -> None:
+    try:
+        wanted = connection.run(
+            url,
+            lambda conn: by_models.make(
+                conn, models, outcome, checkfirst=own is not None, take=lambda: _taken(conn, table, own)
+            ),
+        )
+    except by_models.NotMade as error:
+        tell.warn(
+            f"the baseline was not held against metadata.create_all(), which fails: {error}",
+            "if the models need something that the baseline makes by a hook, that is as it should be",
+        )
+        return
+    given_up = by_models.judge(of.service.name, models, wanted, outcome, accepted)
+    if given_up:
+        tell.warn(f"the models make what the baseline lacks or has otherwise; given up: {', '.join(given_up)}")
 
 
 def _differs(of: project.Project, left: list[str]) -> faults.JudgedFault:
@@ -174,18 +218,26 @@ class _Clock:
 
 
 class _WayBack:
-    """The block that compares and then downgrades: two steps to people, told and judged apart."""
+    """The block that compares and then downgrades: two steps to people, told and judged apart.
 
-    def __init__(self, clock: _Clock, tell: telling.Tell) -> None:
+    Attributes:
+        models: what is needed to ask the models what they make; None where they are not to be asked.
+    """
+
+    def __init__(self, clock: _Clock, tell: telling.Tell, *, asked: bool) -> None:
+        self.models: by_models.Models | None = None
         self._clock = clock
         self._tell = tell
+        self._asked = asked
         self._steps = contextlib.ExitStack()
 
     def __enter__(self) -> None:
         self._steps.enter_context(self._clock("diff"))
 
-    def begin(self) -> None:
+    def begin(self, context: MigrationContext) -> None:
         """The comparison found nothing: from here on it is the downgrade."""
+        if self._asked:
+            self.models = by_models.look(context)
         self._steps.close()
         self._tell.step("downgrade")
         self._steps.enter_context(_judged("downgrade-fails", "the downgrade fails"))

@@ -1,0 +1,228 @@
+"""Whether models hold nothing but what autogenerate is known to write out whole.
+
+To ask `metadata.create_all()` what it makes (see `by_models`) costs the server as much as the upgrade does: all tables
+once more. Most models need not be asked. They are of plain columns, keys, indexes and checks, and for each of these a
+test runs both, the baseline and `create_all`, and finds the same. So this looks for anything else, and is wrong on one
+side only: whatever it does not know, by its exact class, by each option, counts as not plain, and is asked.
+
+What is not looked at: what autogenerate compares anyway (the second comparison has to be empty), and what makes no DDL
+(Python-side defaults, `info`, `onupdate` in Python, the ORM).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+
+__all__ = ["plain", "usual"]
+
+_MAX_NAME = 63
+_EVENTS = ("before_create", "after_create")
+_MADE_BY_ENUMS = frozenset({"_on_table_create", "_on_metadata_create"})
+# Types of `sqlalchemy` and of its dialect, and which of their attributes count: each has to have its usual value.
+_CORE_TYPES = (
+    "BigInteger Boolean Date DateTime Enum Float Integer JSON LargeBinary Numeric SmallInteger String Text Time Unicode "
+    "UnicodeText Uuid BIGINT BOOLEAN CHAR DATE FLOAT INTEGER NUMERIC REAL SMALLINT TEXT UUID VARCHAR"
+)
+_DIALECT_TYPES = (
+    "ARRAY BYTEA CIDR DATERANGE DOUBLE_PRECISION ENUM INET INT4RANGE INT8RANGE JSON JSONB MACADDR NUMRANGE TSRANGE "
+    "TSTZRANGE TSVECTOR UUID"
+)
+_USUAL_OF_TYPE = {"collation": None, "native_enum": True, "create_constraint": False, "inherit_schema": False}
+_INDEX_OPTIONS = {"using": "str", "where": "TextClause"}
+
+
+def usual(context: MigrationContext) -> bool:
+    """Whether Alembic works as it does by itself: no hooks of `env.py` that write operations or render them."""
+    from alembic.ddl.postgresql import PostgresqlImpl
+
+    hooks = (context.opts.get(name) for name in ("render_item", "process_revision_directives"))
+    return type(context.impl) is PostgresqlImpl and not any(hooks)
+
+
+def plain(metadatas: Sequence[Any]) -> bool:
+    """Whether autogenerate writes out whole what these hold. Conservative: False for anything unknown.
+
+    Args:
+        metadatas: `MetaData`, as `env.py` gives them to Alembic.
+    """
+    from sqlalchemy import MetaData
+
+    if len(metadatas) != 1 or type(metadatas[0]) is not MetaData or metadatas[0]._sequences:
+        return False
+    if any(hasattr(each, "_compiler_dispatcher") for each in _compiled()):
+        return False
+    return _no_events(metadatas[0]) and all(_plain_table(table) for table in metadatas[0].tables.values())
+
+
+@functools.cache
+def _compiled() -> tuple[type[Any], ...]:
+    """Classes that `@compiles` may have given another text, which may depend on what Alembic does not carry along."""
+    from sqlalchemy import schema
+    from sqlalchemy.sql import elements, functions
+
+    made = (schema.CreateTable, schema.CreateColumn, schema.CreateIndex, schema.AddConstraint, schema.SetTableComment)
+    parts = (schema.PrimaryKeyConstraint, schema.UniqueConstraint, schema.ForeignKeyConstraint, schema.CheckConstraint)
+    texts = (schema.Column, elements.TextClause, functions.FunctionElement, functions.now, functions.Function)
+    return (*made, *parts, *texts, *_types())
+
+
+@functools.cache
+def _types() -> frozenset[type[Any]]:
+    import sqlalchemy
+    from sqlalchemy.dialects import postgresql
+
+    # Some are not in every version.
+    found = [getattr(sqlalchemy, name, None) for name in _CORE_TYPES.split()]
+    found += [getattr(postgresql, name, None) for name in _DIALECT_TYPES.split()]
+    return frozenset(each for each in found if each is not None)
+
+
+def _plain_table(table: Any) -> bool:
+    from sqlalchemy import Table
+
+    return (
+        type(table) is Table
+        and not table._prefixes
+        and not table.dialect_kwargs
+        and getattr(table, "_creator_ddl", None) is None
+        and _plain_names(table.name, table.schema)
+        and _no_events(table)
+        and all(map(_plain_column, table.columns))
+        and all(map(_plain_constraint, table.constraints))
+        and all(map(_plain_index, table.indexes))
+    )
+
+
+def _plain_names(*names: Any) -> bool:
+    """Names that Alembic writes as they are: it forgets about forced quotes, and long ones are cut."""
+    return all(_plain_name(name) for name in names if name is not None)
+
+
+def _plain_name(name: Any) -> bool:
+    if getattr(name, "quote", None) is not None or not isinstance(name, str):
+        return False
+    return len(name.encode()) <= _MAX_NAME and not set(name) & set("%:\\\"'()")
+
+
+def _no_events(owner: Any) -> bool:
+    """Whether nothing listens to its making but its enum types, which `enums` makes."""
+    return all(_of_enum(each) for event in _EVENTS for each in getattr(owner.dispatch, event))
+
+
+def _of_enum(listener: Any) -> bool:
+    from sqlalchemy import Enum
+    from sqlalchemy.dialects.postgresql import ENUM
+
+    method = listener.func if isinstance(listener, functools.partial) else listener
+    # Until 2.0 it is SQLAlchemy's own kind of bound method.
+    owner = getattr(method, "__self__", None) or getattr(method, "target", None)
+    name = getattr(method, "__name__", None) or getattr(method, "name", None)
+    return type(owner) in (Enum, ENUM) and name in _MADE_BY_ENUMS
+
+
+def _plain_column(column: Any) -> bool:
+    from sqlalchemy import Column
+
+    return (
+        type(column) is Column
+        and _plain_names(column.name)
+        and column.key == column.name
+        and not column.system
+        and not column.dialect_kwargs
+        and column.autoincrement == "auto"
+        and column.computed is None
+        and column.identity is None
+        and not getattr(column.default, "is_sequence", False)
+        and _plain_type(column.type)
+        and _plain_default(column.server_default)
+        and all(map(_plain_check, column.constraints))
+    )
+
+
+def _plain_type(kind: Any) -> bool:
+    if type(kind) not in _types() or getattr(kind, "_variant_mapping", None):
+        return False
+    # Read from where it is kept: one of the properties is deprecated in SQLAlchemy 2.1.
+    if any(vars(kind).get(name, value) != value for name, value in _USUAL_OF_TYPE.items()):
+        return False
+    item = getattr(kind, "item_type", None)
+    return item is None or (_plain_type(item) and not kind.zero_indexes)
+
+
+def _plain_default(default: Any) -> bool:
+    from sqlalchemy import DefaultClause
+    from sqlalchemy.sql import elements, functions
+
+    if default is None:
+        return True
+    if type(default) is not DefaultClause:
+        return False
+    argument = default.arg
+    if isinstance(argument, functions.FunctionElement):
+        return type(argument).__module__.startswith("sqlalchemy.")
+    return type(argument) is str or (type(argument) is elements.TextClause and "\\" not in argument.text)
+
+
+def _plain_constraint(constraint: Any) -> bool:
+    look = _constraints().get(type(constraint))
+    return (
+        look is not None
+        and _plain_names(constraint.name)
+        and not constraint.dialect_kwargs
+        and constraint.deferrable is None
+        and constraint.initially is None
+        and getattr(constraint, "comment", None) is None
+        and constraint._create_rule is None
+        and not constraint._type_bound
+        and _no_events(constraint)
+        and look(constraint)
+    )
+
+
+@functools.cache
+def _constraints() -> dict[type[Any], Callable[[Any], bool]]:
+    from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
+
+    return {
+        PrimaryKeyConstraint: lambda _: True,
+        UniqueConstraint: lambda _: True,
+        ForeignKeyConstraint: lambda key: key.match is None and not key.use_alter and not key.link_to_name,
+        CheckConstraint: lambda check: _plain_text(check.sqltext),
+    }
+
+
+def _plain_check(constraint: Any) -> bool:
+    from sqlalchemy import CheckConstraint
+
+    return type(constraint) is CheckConstraint and _plain_constraint(constraint)
+
+
+def _plain_text(expression: Any) -> bool:
+    from sqlalchemy.sql import elements
+
+    if type(expression) is not elements.TextClause:
+        return False
+    return not set(expression.text) & set("\\%") and not expression._bindparams
+
+
+def _plain_index(index: Any) -> bool:
+    from sqlalchemy import Column, Index
+
+    return (
+        type(index) is Index
+        and _plain_names(index.name)
+        and _no_events(index)
+        and all(isinstance(each, Column) for each in index.expressions)
+        and all(_plain_option(name, value) for name, value in index.dialect_kwargs.items())
+    )
+
+
+def _plain_option(name: str, value: Any) -> bool:
+    """Options of other dialects count as unknown, too: whoever says them says more than a plain model."""
+    wanted = _INDEX_OPTIONS.get(name.removeprefix("postgresql_")) if name.startswith("postgresql_") else None
+    return type(value).__name__ == wanted and (wanted == "str" or _plain_text(value))
