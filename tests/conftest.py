@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,6 +60,8 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith("PG") or name.endswith("DATABASE_URL"):
             del os.environ[name]
+    # Whoever starts the tests in the background of a shell lets all programs ignore Ctrl-C, which some tests send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

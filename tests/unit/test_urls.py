@@ -237,9 +237,11 @@ def test_a_drivers_text_is_scrubbed() -> None:
 
 
 _WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+# Variables come with a newline at their end, so what is blank at the ends of a URL does not count.
+_NAME = _WORD.filter(lambda text: text == text.strip())
 
 
-@given(user=_WORD, password=_WORD, database=_WORD, new=_WORD)
+@given(user=_WORD, password=_WORD, database=_NAME, new=_NAME)
 def test_any_characters_survive(user: str, password: str, database: str, new: str) -> None:
     """User, password and database of any characters come out as they went in."""
     text = sqlalchemy.engine.URL.create(
