@@ -25,8 +25,19 @@ __all__ = ["Models", "NotMade", "judge", "look", "make"]
 _KEY = tuple[str, ...]
 
 
-class NotMade(Exception):
-    """`create_all()` does not come to an end, so there is nothing to compare with."""
+@dataclasses.dataclass(frozen=True)
+class NotMade:
+    """`create_all()` does not come to an end, so there is nothing to compare with.
+
+    Attributes:
+        reason: one line.
+    """
+
+    reason: str
+
+
+class _CommittedError(Exception):
+    """Something commits what is to be rolled back."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +99,7 @@ def make(
     *,
     checkfirst: bool,
     take: Callable[[], catalog.Snapshot],
-) -> catalog.Snapshot:
+) -> catalog.Snapshot | NotMade:
     """The catalog after `create_all()`; nothing of it stays.
 
     Args:
@@ -97,9 +108,6 @@ def make(
         outcome: the catalog at head; only tables that are in it are made.
         checkfirst: whether some of the types and sequences may be there, since others own them.
         take: takes the catalog by this connection.
-
-    Raises:
-        NotMade: `create_all()` fails.
     """
     made = {catalog.key(item.name) for item in outcome.all if item.kind == "table"}
     sqlalchemy.event.listen(conn, "commit", _refuse_commit)
@@ -112,11 +120,14 @@ def make(
         return take()
     except faults.Fault:
         raise
-    except Exception as error:
-        raise NotMade(_first_line(error)) from error
+    except Exception as error:  # noqa: BLE001 - code of the service runs here, and may raise anything
+        # Not as an exception: the connection is in order after the rollback, and goes on being used.
+        return NotMade(_first_line(error))
     finally:
         sqlalchemy.event.remove(conn, "commit", _refuse_commit)
         conn.rollback()
+        if models.translated:
+            conn.execution_options(schema_translate_map=None)
 
 
 def _create(conn: Connection, models: Models, made: Collection[_KEY], *, checkfirst: bool) -> None:
@@ -130,7 +141,7 @@ def _create(conn: Connection, models: Models, made: Collection[_KEY], *, checkfi
 
 
 def _refuse_commit(conn: Connection) -> None:
-    raise NotMade("something commits while the models' tables are made")
+    raise _CommittedError("something commits while the models' tables are made")
 
 
 def _first_line(error: Exception) -> str:
@@ -159,9 +170,10 @@ def judge(
     explicit = frozenset(_explicit_names(models))
     difference = catalog.compare(_without_given_names(outcome, explicit), _without_given_names(wanted, explicit))
     was = {(old.kind, old.name): old.definition for old, _ in difference.changed}
+    lacking = {f"{each.kind} {each.name}" for each in difference.added}
     differing = [each for each in (*difference.added, *(new for _, new in difference.changed)) if _counts(each, models)]
-    missing_tables = {each.name for each in difference.added if each.kind == "table"}
-    differing = [each for each in differing if each.kind == "table" or each.relation not in missing_tables]
+    # Whose an object is goes without saying where the object is not there.
+    differing = [each for each in differing if each.kind not in ("owner", "acl") or each.name not in lacking]
     all_of_them = loss.Loss(tuple(sorted(differing)), {}, ())
     left = all_of_them.without(accepted)
     if not left.names:

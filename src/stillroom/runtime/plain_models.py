@@ -15,6 +15,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import enums, sqltext
+
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
@@ -32,7 +34,13 @@ _DIALECT_TYPES = (
     "ARRAY BYTEA CIDR DATERANGE DOUBLE_PRECISION ENUM INET INT4RANGE INT8RANGE JSON JSONB MACADDR NUMRANGE TSRANGE "
     "TSTZRANGE TSVECTOR UUID"
 )
-_USUAL_OF_TYPE = {"collation": None, "native_enum": True, "create_constraint": False, "inherit_schema": False}
+_USUAL_OF_TYPE = {
+    "collation": None,
+    "native_enum": True,
+    "create_constraint": False,
+    "inherit_schema": False,
+    "_inherit_schema": False,
+}
 _INDEX_OPTIONS = {"using": "str", "where": "TextClause"}
 
 
@@ -56,7 +64,9 @@ def plain(metadatas: Sequence[Any]) -> bool:
         return False
     if any(hasattr(each, "_compiler_dispatcher") for each in _compiled()):
         return False
-    return _no_events(metadatas[0]) and all(_plain_table(table) for table in metadatas[0].tables.values())
+    # `create_all` makes enum types of the metadata that no column uses, too.
+    unused = {_of_enum(each) for each in _listeners(metadatas[0])} - enums.names(metadatas[0])
+    return not unused and all(map(_plain_table, metadatas[0].tables.values()))
 
 
 @functools.cache
@@ -109,12 +119,17 @@ def _plain_name(name: Any) -> bool:
     return len(name.encode()) <= _MAX_NAME and not set(name) & set("%:\\\"'()")
 
 
+def _listeners(owner: Any) -> list[Any]:
+    return [each for event in _EVENTS for each in getattr(owner.dispatch, event)]
+
+
 def _no_events(owner: Any) -> bool:
     """Whether nothing listens to its making but its enum types, which `enums` makes."""
-    return all(_of_enum(each) for event in _EVENTS for each in getattr(owner.dispatch, event))
+    return None not in map(_of_enum, _listeners(owner))
 
 
-def _of_enum(listener: Any) -> bool:
+def _of_enum(listener: Any) -> str | None:
+    """The name of the enum type that listens, to be made; None if it is something else."""
     from sqlalchemy import Enum
     from sqlalchemy.dialects.postgresql import ENUM
 
@@ -122,7 +137,9 @@ def _of_enum(listener: Any) -> bool:
     # Until 2.0 it is SQLAlchemy's own kind of bound method.
     owner = getattr(method, "__self__", None) or getattr(method, "target", None)
     name = getattr(method, "__name__", None) or getattr(method, "name", None)
-    return type(owner) in (Enum, ENUM) and name in _MADE_BY_ENUMS
+    if owner is None or type(owner) not in (Enum, ENUM) or name not in _MADE_BY_ENUMS:
+        return None
+    return sqltext.full_name(owner.schema, str(owner.name))
 
 
 def _plain_column(column: Any) -> bool:

@@ -144,16 +144,15 @@ def _as_models_say(
     own: ownership.Ownership | None,
     tell: telling.Tell,
 ) -> None:
-    try:
-        wanted = connection.run(
-            url,
-            lambda conn: by_models.make(
-                conn, models, outcome, checkfirst=own is not None, take=lambda: _taken(conn, table, own)
-            ),
-        )
-    except by_models.NotMade as error:
+    wanted = connection.run(
+        url,
+        lambda conn: by_models.make(
+            conn, models, outcome, checkfirst=own is not None, take=lambda: _taken(conn, table, own)
+        ),
+    )
+    if isinstance(wanted, by_models.NotMade):
         tell.warn(
-            f"the baseline was not held against metadata.create_all(), which fails: {error}",
+            f"the baseline was not held against metadata.create_all(), which fails: {wanted.reason}",
             "if the models need something that the baseline makes by a hook, that is as it should be",
         )
         return
