@@ -126,6 +126,8 @@ def make(
     finally:
         sqlalchemy.event.remove(conn, "commit", _refuse_commit)
         conn.rollback()
+        # SQLAlchemy takes a commit that was refused for the end of the transaction; the server does not.
+        conn.connection.rollback()
         if models.translated:
             conn.execution_options(schema_translate_map=None)
 
