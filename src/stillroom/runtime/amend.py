@@ -6,7 +6,8 @@
 - foreign keys of a cycle, and those marked `use_alter`, are added after the tables (Alembic renders the first inline,
   which fails, and leaves the second out);
 - sequences of their own are created (Alembic does not see them);
-- checks of single columns are written out (Alembic loses them, see `checks`).
+- checks of single columns are written out (Alembic loses them, see `checks`);
+- so are indexes of expressions (with SQLAlchemy 1.4 Alembic loses them).
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ def amend(
     metadatas = project.metadatas(context)
     prerequisites = Prerequisites()
     mended = checks.write_out(context, upgrade.ops, downgrade.ops)
+    mended += _write_indexes(context, upgrade.ops, downgrade.ops)
     mended += _free_cycles(upgrade.ops, downgrade.ops)
     changes = enums.changes(context, metadatas)
     enums.render_without_creation(context)
@@ -120,6 +122,47 @@ def _executed(statements: list[str]) -> list[MigrateOperation]:
     from alembic.operations import ops
 
     return [ops.ExecuteSQLOp(sqltext.for_text(statement)) for statement in statements]
+
+
+def _write_indexes(
+    context: MigrationContext, upgrade: list[MigrateOperation], downgrade: list[MigrateOperation]
+) -> list[str]:
+    """Adds the indexes of expressions that new tables have and autogenerate leaves out.
+
+    Returns:
+        A sentence for each.
+    """
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.operations import ops
+
+    filters = AutogenContext(context, autogenerate=False)
+    created = {
+        sqltext.full_name(each.schema, each.table_name) for each in upgrade if isinstance(each, ops.CreateTableOp)
+    }
+    parts = [part for each in upgrade for part in (each.ops if isinstance(each, ops.ModifyTableOps) else [each])]
+    written = {str(each.index_name) for each in parts if isinstance(each, ops.CreateIndexOp)}
+    mended = []
+    for index in _expression_indexes(project.metadatas(context), created):
+        if str(index.name) in written or not filters.run_object_filters(index, index.name, "index", False, None):
+            continue
+        upgrade.append(ops.CreateIndexOp.from_index(index))
+        downgrade.insert(0, ops.DropIndexOp.from_index(index))
+        mended.append(f"the index {index.name} of {index.table.fullname} is written out, though it has an expression")
+    return mended
+
+
+def _expression_indexes(metadatas: list[Any], created: set[str]) -> list[Any]:
+    from sqlalchemy import Column
+
+    indexes = [
+        index
+        for metadata in metadatas
+        for name, table in metadata.tables.items()
+        if name in created
+        for index in table.indexes
+        if not all(isinstance(each, Column) for each in index.expressions)
+    ]
+    return sorted(indexes, key=lambda index: (index.table.fullname, str(index.name)))
 
 
 def _free_cycles(upgrade: list[MigrateOperation], downgrade: list[MigrateOperation]) -> list[str]:

@@ -27,12 +27,12 @@ _EVENTS = ("before_create", "after_create")
 _MADE_BY_ENUMS = frozenset({"_on_table_create", "_on_metadata_create"})
 # Types of `sqlalchemy` and of its dialect, and which of their attributes count: each has to have its usual value.
 _CORE_TYPES = (
-    "BigInteger Boolean Date DateTime Enum Float Integer JSON LargeBinary Numeric SmallInteger String Text Time Unicode "
-    "UnicodeText Uuid BIGINT BOOLEAN CHAR DATE FLOAT INTEGER NUMERIC REAL SMALLINT TEXT UUID VARCHAR"
+    "BigInteger Boolean Date DateTime Double Enum Float Integer Interval JSON LargeBinary Numeric SmallInteger String Text "
+    "Time Unicode UnicodeText Uuid BIGINT BOOLEAN CHAR DATE FLOAT INTEGER NUMERIC REAL SMALLINT TEXT UUID VARCHAR"
 )
 _DIALECT_TYPES = (
-    "ARRAY BYTEA CIDR DATERANGE DOUBLE_PRECISION ENUM INET INT4RANGE INT8RANGE JSON JSONB MACADDR NUMRANGE TSRANGE "
-    "TSTZRANGE TSVECTOR UUID"
+    "ARRAY BYTEA CIDR DATERANGE DOUBLE_PRECISION ENUM INET INT4RANGE INT8RANGE INTERVAL JSON JSONB MACADDR "
+    "NUMRANGE TSRANGE TSTZRANGE TSVECTOR UUID"
 )
 _USUAL_OF_TYPE = {
     "collation": None,
@@ -40,8 +40,12 @@ _USUAL_OF_TYPE = {
     "create_constraint": False,
     "inherit_schema": False,
     "_inherit_schema": False,
+    "native": True,
+    "second_precision": None,
+    "day_precision": None,
 }
-_INDEX_OPTIONS = {"using": "str", "where": "TextClause"}
+# What stands behind `postgresql_` in the options of an index or a unique constraint.
+_OPTIONS = frozenset({"include", "nulls_not_distinct", "ops", "using", "where", "with"})
 
 
 def usual(context: MigrationContext) -> bool:
@@ -97,7 +101,7 @@ def _plain_table(table: Any) -> bool:
 
     return (
         type(table) is Table
-        and not table._prefixes
+        and table._prefixes in ([], ["UNLOGGED"])
         and not table.dialect_kwargs
         and getattr(table, "_creator_ddl", None) is None
         and _plain_names(table.name, table.schema)
@@ -151,9 +155,7 @@ def _plain_column(column: Any) -> bool:
         and column.key == column.name
         and not column.system
         and not column.dialect_kwargs
-        and column.autoincrement == "auto"
-        and column.computed is None
-        and column.identity is None
+        and column.autoincrement in ("auto", True, False)
         and not getattr(column.default, "is_sequence", False)
         and _plain_type(column.type)
         and _plain_default(column.server_default)
@@ -172,17 +174,16 @@ def _plain_type(kind: Any) -> bool:
 
 
 def _plain_default(default: Any) -> bool:
-    from sqlalchemy import DefaultClause
-    from sqlalchemy.sql import elements, functions
+    from sqlalchemy import Computed, DefaultClause, Identity
 
-    if default is None:
-        return True
+    if default is None or type(default) is Identity:
+        return not getattr(default, "dialect_kwargs", None)
+    if type(default) is Computed:
+        return _plain_expression(default.sqltext)
     if type(default) is not DefaultClause:
         return False
     argument = default.arg
-    if isinstance(argument, functions.FunctionElement):
-        return type(argument).__module__.startswith("sqlalchemy.")
-    return type(argument) is str or (type(argument) is elements.TextClause and "\\" not in argument.text)
+    return type(argument) is str or _plain_expression(argument, texts_with="%")
 
 
 def _plain_constraint(constraint: Any) -> bool:
@@ -190,9 +191,6 @@ def _plain_constraint(constraint: Any) -> bool:
     return (
         look is not None
         and _plain_names(constraint.name)
-        and not constraint.dialect_kwargs
-        and constraint.deferrable is None
-        and constraint.initially is None
         and getattr(constraint, "comment", None) is None
         and constraint._create_rule is None
         and not constraint._type_bound
@@ -206,10 +204,15 @@ def _constraints() -> dict[type[Any], Callable[[Any], bool]]:
     from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
     return {
-        PrimaryKeyConstraint: lambda _: True,
-        UniqueConstraint: lambda _: True,
-        ForeignKeyConstraint: lambda key: key.match is None and not key.use_alter and not key.link_to_name,
-        CheckConstraint: lambda check: _plain_text(check.sqltext),
+        PrimaryKeyConstraint: lambda key: not key.dialect_kwargs and not key.deferrable and not key.initially,
+        UniqueConstraint: lambda unique: all(map(_plain_option, unique.dialect_kwargs.items())),
+        ForeignKeyConstraint: lambda key: not key.dialect_kwargs and not key.link_to_name,
+        CheckConstraint: lambda check: (
+            not check.dialect_kwargs
+            and not check.deferrable
+            and not check.initially
+            and _plain_expression(check.sqltext)
+        ),
     }
 
 
@@ -219,12 +222,30 @@ def _plain_check(constraint: Any) -> bool:
     return type(constraint) is CheckConstraint and _plain_constraint(constraint)
 
 
-def _plain_text(expression: Any) -> bool:
-    from sqlalchemy.sql import elements
+def _plain_expression(expression: Any, texts_with: str = "") -> bool:
+    """Whether an expression is of SQLAlchemy's own parts only, and its texts are written as they are read.
 
-    if type(expression) is not elements.TextClause:
+    Args:
+        expression: a clause.
+        texts_with: characters that may stand in texts, though they mean something to one or the other side.
+    """
+    from sqlalchemy.sql import elements, visitors
+
+    if not isinstance(expression, elements.ClauseElement):
         return False
-    return not set(expression.text) & set("\\%") and not expression._bindparams
+    for each in visitors.iterate(expression):
+        if not _of_sqlalchemy(each) or not _of_sqlalchemy(getattr(each, "type", each)):
+            return False
+        if isinstance(each, elements.TextClause) and (
+            set(each.text) & (set("\\%") - set(texts_with)) or each._bindparams
+        ):
+            return False
+    return True
+
+
+def _of_sqlalchemy(thing: Any) -> bool:
+    kind = type(thing)
+    return kind.__module__.startswith("sqlalchemy.") and not hasattr(kind, "_compiler_dispatcher")
 
 
 def _plain_index(index: Any) -> bool:
@@ -234,12 +255,24 @@ def _plain_index(index: Any) -> bool:
         type(index) is Index
         and _plain_names(index.name)
         and _no_events(index)
-        and all(isinstance(each, Column) for each in index.expressions)
-        and all(_plain_option(name, value) for name, value in index.dialect_kwargs.items())
+        # With SQLAlchemy 1.4 Alembic leaves out those of expressions.
+        and all(isinstance(each, Column) or (_modern() and _plain_expression(each)) for each in index.expressions)
+        and all(map(_plain_option, index.dialect_kwargs.items()))
     )
 
 
-def _plain_option(name: str, value: Any) -> bool:
+@functools.cache
+def _modern() -> bool:
+    import sqlalchemy
+
+    return not sqlalchemy.__version__.startswith("1.")
+
+
+def _plain_option(option: tuple[str, Any]) -> bool:
     """Options of other dialects count as unknown, too: whoever says them says more than a plain model."""
-    wanted = _INDEX_OPTIONS.get(name.removeprefix("postgresql_")) if name.startswith("postgresql_") else None
-    return type(value).__name__ == wanted and (wanted == "str" or _plain_text(value))
+    name, value = option
+    if not name.startswith("postgresql_") or name.removeprefix("postgresql_") not in _OPTIONS:
+        return False
+    if name == "postgresql_where":
+        return value is None or _plain_expression(value)
+    return isinstance(value, str | int | dict | list | tuple | None)
