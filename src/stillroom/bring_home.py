@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stillroom import errors, fleet, session
+from stillroom import errors, fleet, layout, session
 from stillroom.history import backup as backups
 from stillroom.history import compare, replace, verify
 from stillroom.registry import model
-from stillroom.runtime import faults, locations, revisions
 
-__all__ = ["Home", "add_revision", "compare_with_target", "folder", "replace_history"]
+__all__ = ["Home", "add_revision", "compare_with_target", "replace_history"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,58 +32,64 @@ class Home:
     backup: str | None = None
 
 
-def folder(service: model.Service) -> Path:
-    """The folder on this machine that new revision files go to.
-
-    Raises:
-        errors.StillroomError: if the ini file does not say.
-    """
-    return _located(service).version_locations[0]
-
-
-def local_files(service: model.Service) -> dict[str, bytes]:
-    """The revision files on this machine: name -> content. Helpers and `__init__.py` are none."""
-    where = _located(service)
-    graph = revisions.read(where.version_locations, recursive=where.recursive)
-    return {Path(each.path).name: each.source for each in graph.revisions}
-
-
-def replace_history(state: Path, service: model.Service, made: Mapping[str, Any], *, backup: bool) -> Home:
-    """Puts a baseline into the place of the history.
+def replace_history(state: Path, service: str, where: layout.Layout, made: Mapping[str, Any], *, backup: bool) -> Home:
+    """Puts a baseline into the place of the history: into the first folder; what is in the others goes as well.
 
     Args:
         state: Stillroom's own folder.
         service: whose history.
+        where: its folders.
         made: the result of the operation `generate`.
         backup: whether the old files are kept.
 
     Raises:
         errors.StillroomError: if the file is not what was promised, or can't be written; the old history is whole.
     """
-    content = _checked(made)
-    old = local_files(service)
+    content = _checked(made, where)
+    old = where.files()
     if list(old.values()) == [content]:
-        return Home(next(iter(old)), 0)
+        folder, name = next(iter(old))
+        return Home(where.shown(folder, name), 0)
     name = str(made["file"]["name"])
     kept = None
     if backup and old:
-        kept = str(backups.back_up(service.name, _located(service).version_locations, state, "regenerate").path)
-    _place(service, state, {name: content}, tuple(each for each in old if each != name))
-    return Home(name, len(content), tuple(old), kept)
+        kept = str(backups.back_up(service, where.folders, state, "regenerate").path)
+    first = where.folders[0]
+    remove = [place for place in old if place != (first, name)]
+    replace.carry_out_all(
+        [
+            replace.Replacement(
+                service,
+                folder,
+                {name: content} if folder == first else {},
+                tuple(name for place, name in remove if place == folder),
+            )
+            for folder in where.folders
+            if folder == first or any(place == folder for place, _ in remove)
+        ],
+        state,
+    )
+    return Home(where.shown(first, name), len(content), tuple(where.shown(*each) for each in old), kept)
 
 
-def add_revision(state: Path, service: model.Service, made: Mapping[str, Any]) -> Home:
-    """Puts one more revision beside those that are there.
+def add_revision(state: Path, service: str, where: layout.Layout, follows: str, made: Mapping[str, Any]) -> Home:
+    """Puts one more revision beside the one that it follows: into the same version location.
+
+    Args:
+        state: Stillroom's own folder.
+        service: whose history.
+        where: its folders.
+        follows: path of the file that the new one follows.
+        made: the result of the operation `revision`.
 
     Raises:
         errors.StillroomError: if the file is not what was promised, or can't be written.
     """
-    content = _checked(made)
+    content = _checked(made, where)
     name = str(made["file"]["name"])
-    if local_files(service).get(name) == content:
-        return Home(name, 0)
-    _place(service, state, {name: content}, ())
-    return Home(name, len(content))
+    folder = where.folder_of(follows)
+    done = replace.carry_out(replace.Replacement(service, folder, {name: content}), state)
+    return Home(where.shown(folder, name), sum(len(each) for each in done.written.values()))
 
 
 def compare_with_target(opened: session.Session, service: model.Service, follower: fleet.Follower) -> None:
@@ -95,7 +100,7 @@ def compare_with_target(opened: session.Session, service: model.Service, followe
     """
     answer = opened.call(service, "history_files", {}, follower)
     there = {str(each["name"]): str(each["content"]).encode() for each in answer["files"]}
-    found = compare.compare(local_files(service), there)
+    found = compare.compare(opened.layout_of(service, answer).names(), there)
     for line in found.lines():
         follower.warn(line)
     if found.same:
@@ -107,20 +112,16 @@ def compare_with_target(opened: session.Session, service: model.Service, followe
     )
 
 
-def _located(service: model.Service) -> locations.Locations:
-    try:
-        return locations.locations(service.config, cwd=service.path)
-    except faults.Fault as fault:
-        raise errors.StillroomError(f"{service.name}: {fault.message}", fault.mend) from fault
-
-
-def _checked(made: Mapping[str, Any]) -> bytes:
+def _checked(made: Mapping[str, Any], where: layout.Layout) -> bytes:
     """The content of a file that came in a result, verified."""
     entry = made["file"]
     content = str(entry["content"]).encode()
-    verify.check_file(entry["name"], entry["size"], entry["sha256"], content, revision=made["revision"])
+    verify.check_file(
+        entry["name"],
+        entry["size"],
+        entry["sha256"],
+        content,
+        revision=made["revision"],
+        folders=where.folders if where.recursive else (),
+    )
     return content
-
-
-def _place(service: model.Service, state: Path, put: Mapping[str, bytes], remove: tuple[str, ...]) -> None:
-    replace.carry_out(replace.Replacement(service.name, folder(service), put, remove), state)

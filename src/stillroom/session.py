@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from stillroom import errors
+from stillroom import errors, layout
 from stillroom.registry import load, model
 from stillroom.runtime import facts, faults, protocol
 from stillroom.secrets import Secret
@@ -123,7 +123,7 @@ class Session:
         request = protocol.Request(
             id=tokens.token_hex(8),
             operation=operation,
-            service=dataclasses.asdict(self._facts(service)),
+            service=dataclasses.asdict(self.facts_of(service)),
             options=dict(options or {}),
             environment={name: value.unmask() for name, value in self.variables(service).items()},
             time_limit=time_limit or service.time_limit,
@@ -165,12 +165,25 @@ class Session:
                 found[SCRATCH_SERVER] = Secret(self.embedded.url("postgres"))
         return found
 
-    def _facts(self, service: model.Service) -> facts.ServiceFacts:
+    def layout_of(self, service: model.Service, answer: Mapping[str, Any]) -> layout.Layout:
+        """Where the service's revision files are on this machine, as an operation's answer tells (see `layout.of`)."""
+        return layout.of(self.facts_of(service), answer, local=self.environment.target == "local")
+
+    def facts_of(self, service: model.Service) -> facts.ServiceFacts:
+        """What the runtime is told about a service."""
         elsewhere = not self._uses_embedded_database and self._uses_embedded_scratch(service)
         return facts.ServiceFacts(
             name=service.name,
             path=str(service.path),
-            config=str(service.config),
+            config=None if service.config is None else str(service.config),
+            ini_section=service.ini_section,
+            script_location=service.script_location,
+            version_locations=service.version_locations,
+            recursive_version_locations=service.recursive_version_locations,
+            prepend_sys_path=service.prepend_sys_path,
+            setup=service.setup,
+            run_in=service.run_in,
+            bootstrap=service.bootstrap,
             models=service.models,
             metadata=service.metadata,
             url_variable=service.url_variable,

@@ -89,6 +89,7 @@ class _Baseline:
         self._carry_over = bool(options.get("carry_over"))
         self._tell = tell
         self._attempts = 0
+        self._old_heads: tuple[str, ...] = ()
 
     def make(self) -> dict[str, Any]:
         """The result of the operation."""
@@ -135,7 +136,7 @@ class _Baseline:
     def _noted_in(self) -> project.VersionTable:
         """Where revisions are noted, as far as it can be told before `env.py` has run."""
         service = self._of.service
-        return observe.version_table(service, locations.locations(service.config, cwd=Path(service.path)))
+        return observe.version_table(service, locations.of(service))
 
     def _judge(self, made: draft.Draft) -> None:
         name = self._of.service.name
@@ -180,10 +181,13 @@ class _Baseline:
 
     def _old_history(self) -> dict[str, bytes]:
         """The revision files that the service has now: name -> content."""
-        script = self._of.script(self._of.config())
-        folders = [Path(each) for each in script._version_locations]
-        graph = revisions.read(folders, recursive=bool(script.recursive_version_locations))
-        return {Path(each.path).name: Path(each.path).read_bytes() for each in graph.revisions}
+        where = self._of.where
+        graph = revisions.read(where.version_locations, recursive=where.recursive)
+        self._old_heads = graph.effective_heads
+        return {
+            locations.shown(where.version_locations, where.folder_of(each.path), each.name): each.source
+            for each in graph.revisions
+        }
 
     def _unchanged(self, old: dict[str, bytes], made: draft.Draft) -> bool:
         return list(old.values()) == [made.source.encode()]
@@ -197,7 +201,7 @@ class _Baseline:
         self._place.renew()
         history.make_version_schema(self._place.url, made.version_table)
         try:
-            history.upgrade(self._of, self._place.url, made.version_table)
+            history.upgrade(self._of, self._place.url, made.version_table, expected=self._old_heads)
         except faults.RefusedFault:
             raise
         except faults.Fault as fault:
@@ -290,6 +294,7 @@ class _Baseline:
             "proof": proven.seconds,
             "loss": lost.to_dict() if lost is not None else None,
             "replaced": sorted(old),
+            **self._of.where.to_dict(),
             "scratch": {"name": self._place.name, "strategy": self._place.strategy},
             "dumped": self._place.dumped if isinstance(self._place, places.InPlace) else None,
         }

@@ -7,7 +7,6 @@ notes the revisions.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import (
@@ -57,7 +56,7 @@ def code(service: facts.ServiceFacts) -> Code:
         faults.ProjectFault: if there is no configuration; or the first thing that leaves open what the heads are, with
             the code of that problem (`does-not-parse`, `missing-parent`, `duplicate-id`, `cycle`, …).
     """
-    where = locations.locations(service.config, cwd=Path(service.path))
+    where = locations.of(service)
     graph = revisions.read(where.version_locations, recursive=where.recursive)
     if _unsettled(graph):
         found = [each for each in graph.problems(len(graph.heads)) if each.severity == "error"]
@@ -124,7 +123,7 @@ def _asked_env(service: facts.ServiceFacts) -> project.VersionTable:
     from alembic.runtime.environment import EnvironmentContext
     from alembic.runtime.migration import MigrationContext
 
-    from . import blame, guard
+    from . import blame
 
     seen: list[project.VersionTable] = []
 
@@ -138,7 +137,7 @@ def _asked_env(service: facts.ServiceFacts) -> project.VersionTable:
     config = of.config()
     script = of.script(config)
     with (
-        guard.only(url, variable=service.url_variable),
+        environment.working_on(service, url),
         blame.blamed(service.name, "asking env.py for its version table"),
         EnvironmentContext(config, script, fn=look, dont_mutate=True),
     ):

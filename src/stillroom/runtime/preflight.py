@@ -117,11 +117,11 @@ class _Preflight:
         places = self._files.places
         if places is None or not self._files.env_source:
             return
-        ini = places.ini.read_text(encoding="utf-8", errors="replace")
+        ini = places.ini.read_text(encoding="utf-8", errors="replace") if places.ini is not None else ""
         variable = self.service.url_variable
         written = hardcoded.find(self._files.env_source, ini, variable)
         if written is not None:
-            where = places.ini if written.file == "ini" else places.script_location / "env.py"
+            where = places.file if written.file == "ini" else places.script_location / "env.py"
             given = self._ran.url if self._ran is not None else None
             preflight_env.judge_url(self.found, written, where, variable, given, self._url)
 

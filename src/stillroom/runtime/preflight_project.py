@@ -40,8 +40,8 @@ def look(found: Findings, service: facts.ServiceFacts, known: dict[str, Any]) ->
     """Finds configuration, env.py, migrations folder and history; findings and facts go along."""
     files = Files()
     with found.checking("config"):
-        files.places = locations.locations(service.config, cwd=Path(service.path))
-        found.ok("config", f"{service.config}, [{files.places.section}]")
+        files.places = locations.of(service)
+        found.ok("config", _configuration(files.places))
     if files.places is None:
         return files
     with found.checking("env.py"):
@@ -105,13 +105,19 @@ def judge_disk(found: Findings, places: Sequence[tuple[str, str, int]]) -> None:
         found.ok("disk", f"{_size(min(free for _, _, free in places))} free")
 
 
+def _configuration(places: locations.Locations) -> str:
+    if places.ini is not None:
+        return f"{places.ini}, [{places.section}]"
+    return f"{places.toml}, [tool.alembic]" if places.toml is not None else "none: services.yaml names script_location"
+
+
 def _env(found: Findings, places: locations.Locations) -> str:
     env = places.script_location / "env.py"
     if not places.script_location.is_dir():
         found.error(
             "env.py",
-            f"the migrations folder {places.script_location}, which {places.ini} names, does not exist",
-            f"correct script_location in {places.ini.name}, or make it: alembic -c {places.ini} init -t async "
+            f"the migrations folder {places.script_location}, which {places.file} names, does not exist",
+            f"correct script_location in {places.file.name}, or make it: alembic -c {places.file.name} init -t async "
             f"{places.script_location}",
             code="script-location-missing",
         )
@@ -119,8 +125,8 @@ def _env(found: Findings, places: locations.Locations) -> str:
     if not env.is_file():
         found.error(
             "env.py",
-            f"there is no env.py in {places.script_location}, which {places.ini} names",
-            f"correct script_location in {places.ini.name}, or bring it back from version control "
+            f"there is no env.py in {places.script_location}, which {places.file} names",
+            f"correct script_location in {places.file.name}, or bring it back from version control "
             f"(git checkout -- {env})",
             code="env-missing",
         )
@@ -131,6 +137,7 @@ def _env(found: Findings, places: locations.Locations) -> str:
 
 def _folders(found: Findings, places: locations.Locations, known: dict[str, Any]) -> None:
     known["folders"] = [str(each) for each in places.version_locations]
+    known["recursive"] = places.recursive
     if not places.script_location.is_dir():
         return
     missing = [each for each in places.version_locations if not each.is_dir()]
@@ -138,7 +145,7 @@ def _folders(found: Findings, places: locations.Locations, known: dict[str, Any]
         found.error(
             "folder",
             f"the versions folder {folder} does not exist",
-            f"mkdir -p {folder} (git keeps no empty folder: put a .gitkeep into it), or correct {places.ini.name}",
+            f"mkdir -p {folder} (git keeps no empty folder: put a .gitkeep into it), or correct {places.file.name}",
             code="folder-missing",
         )
     if not missing:

@@ -192,6 +192,7 @@ class _Revision:
             "loss": None,
             "replaced": [],
             "follows": self._follows,
+            **self._code.where.to_dict(),
             "drops": made.drops,
             "renames": renamed,
             "difference": changed.lines(),
