@@ -134,6 +134,7 @@ class Graph:
                 f"Delete the copy, or give it an id of its own (`revision = ...` in {same[-1].name}); "
                 "Alembic only warns, and applies one of them.",
                 tuple(each.path for each in same),
+                about="revision",
             )
             for id_, same in files.items()
             if len(same) > 1
@@ -168,6 +169,7 @@ class Graph:
             f"{child.name} follows revision {name!r} (down_revision), which no file here has.",
             self._hint(name, child, "down_revision"),
             (child.path,),
+            about="down_revision",
         )
 
     def _missing_dependency(self, child: Revision, name: str) -> Problem:
@@ -176,6 +178,7 @@ class Graph:
             f"{child.name} depends on {name!r} (depends_on), which is no revision or branch label here.",
             self._hint(name, child, "depends_on"),
             (child.path,),
+            about="depends_on",
         )
 
     def _hint(self, name: str, child: Revision, field: str) -> str:
@@ -206,6 +209,7 @@ class Graph:
                     f"Revisions follow each other in a circle: {chain} (in {revision_problem.listed(names)}).",
                     "Correct the `down_revision` (or `depends_on`) of one of them, so that one comes first.",
                     tuple(self.by_id[each].path for each in circle),
+                    about="down_revision",
                 )
             )
             left = left - set(circle)
@@ -242,6 +246,7 @@ class Graph:
                 f"{self._named(self.heads)}{self._fork()}.",
                 mend,
                 tuple(self.by_id[each].path for each in self.heads),
+                about="revision",
             )
         ]
 
@@ -257,6 +262,7 @@ class Graph:
                 f"The heads are {self._named(self.heads) or 'none'}; the registry expects {expects}.",
                 "Merge or rebase what is not expected, or correct `heads` in the registry.",
                 tuple(self.by_id[each].path for each in self.heads),
+                about="revision",
             )
         ]
 

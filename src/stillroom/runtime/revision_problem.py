@@ -14,7 +14,8 @@ class Problem:
     """Something wrong with a history.
 
     `code` is stable and kebab-case, `message` one sentence with the files, `mend` what to do, `files` the paths,
-    `severity` "error" or "warning".
+    `severity` "error" or "warning". Where in the files: at `line` of the first, or where each sets the name `about`
+    (`revision`, `down_revision`, ...); 0 and "": nowhere special.
     """
 
     code: str
@@ -22,6 +23,8 @@ class Problem:
     mend: str
     files: tuple[str, ...] = ()
     severity: str = "error"
+    line: int = 0
+    about: str = ""
 
     def __str__(self) -> str:
         return f"{self.message} {self.mend}"
@@ -34,6 +37,7 @@ def does_not_parse(shown: str, exc: SyntaxError, path: str = "") -> Problem:
         f"{shown}, line {exc.lineno or 1}: does not parse: {exc.msg}.",
         "Correct the file, or bring it back from version control (`git checkout -- FILE`).",
         (path or shown,),
+        line=exc.lineno or 1,
     )
 
 
