@@ -54,6 +54,7 @@ class Service:
         schemas: what the service owns in it; None: derived from its metadata and history.
         version_table: Alembic's version table; None: read from `env.py`.
         version_table_schema: the schema of it; None: read from `env.py`.
+        version_width: how many characters its column holds; None: as `env.py` or a revision makes it, or else 32.
         extensions: PostgreSQL extensions that must exist before the first migration.
         heads: how many heads the history is meant to have.
         python: interpreter. Target local: an absolute path, None: the one that runs stillroom. Elsewhere: a command or
@@ -104,6 +105,7 @@ class Service:
     bootstrap: str | tuple[str, ...] | None = None
     url: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
     password_command: tuple[str, ...] | None = None
+    version_width: int | None = None
 
     @property
     def url_source(self) -> str:

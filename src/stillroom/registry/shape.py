@@ -184,6 +184,10 @@ class ServiceShape(_Shape):
     version_table_schema: str | None = None
     """Schema of the version table. Default: read from env.py."""
 
+    version_width: int | None = Field(None, ge=1, le=10000)
+    """Characters that the version table's column holds, where that is not Alembic's 32. Default: as env.py or a revision
+    makes it, or else 32."""
+
     extensions: Texts = []
     """PostgreSQL extensions that must exist before the first migration. Default: none."""
 

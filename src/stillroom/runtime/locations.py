@@ -79,8 +79,13 @@ class VersionTable:
     why: str = ""
 
 
-def of(service: facts.ServiceFacts) -> Locations:
+def of(service: facts.ServiceFacts, packages: Sequence[str] | None = None) -> Locations:
     """Where a service's things are: what the registry declares, else what its configuration says.
+
+    Args:
+        service: what the registry declares.
+        packages: folders in which packages are looked for, after `prepend_sys_path`; None: where this interpreter
+            looks for them.
 
     Raises:
         faults.ProjectFault: `config-missing`, `config-unreadable`, `config-section-missing`, `config-value`,
@@ -88,7 +93,7 @@ def of(service: facts.ServiceFacts) -> Locations:
     """
     base = Path(service.path).absolute()
     options = config_file.read(service.config, base, service.ini_section)
-    return _located(options, base, service)
+    return _located(options, base, service, packages)
 
 
 def locations(
@@ -114,7 +119,9 @@ def locations(
     return _located(config_file.read(str(ini), base, section), base, service)
 
 
-def _located(options: config_file.Options, base: Path, service: facts.ServiceFacts) -> Locations:
+def _located(
+    options: config_file.Options, base: Path, service: facts.ServiceFacts, packages: Sequence[str] | None = None
+) -> Locations:
     if service.ini_section != "alembic" and options.ini is not None and not options.has_section:
         raise _no_section(options)
     place = service.script_location or options.text("script_location")
@@ -123,7 +130,8 @@ def _located(options: config_file.Options, base: Path, service: facts.ServiceFac
     declared = service.prepend_sys_path
     prepended = tuple(str(base / each) for each in (options.prepend_sys_path() if declared is None else declared))
     named = str(options.file or "services.yaml")
-    folder = _folder(place, base, prepended, named)
+    finder = _Finder(base, named, prepended, packages)
+    folder = finder.folder(place)
     said = service.version_locations or options.version_locations()
     recursive = service.recursive_version_locations
     return Locations(
@@ -131,7 +139,7 @@ def _located(options: config_file.Options, base: Path, service: facts.ServiceFac
         toml=options.toml,
         section=options.section,
         script_location=folder,
-        version_locations=tuple(_folder(each, base, prepended, named) for each in said) or (folder / "versions",),
+        version_locations=tuple(finder.folder(each) for each in said) or (folder / "versions",),
         recursive=options.flag("recursive_version_locations") if recursive is None else recursive,
         file_template=options.text("file_template") or _FILE_TEMPLATE,
         truncate_slug_length=options.number("truncate_slug_length") or 40,
@@ -216,24 +224,42 @@ def version_table_in_env(source: str | bytes | ast.Module) -> VersionTable:
     return VersionTable(known=False, why="its calls of context.configure name different tables")
 
 
-def _folder(text: str, base: Path, prepended: Sequence[str], named: str) -> Path:
-    """A folder as the ini file names it: a path, or `package.module:folder` inside an importable package."""
-    if os.path.isabs(text) or ":" not in text:  # noqa: PTH117 - Alembic's own test
-        return base / text
-    package, *rest = text.split(":")
-    top, *inner = package.split(".")
-    for entry in (*prepended, *sys.path):
-        candidate = Path(entry or ".", top)
-        if candidate.is_dir():
-            return candidate.joinpath(*inner, *rest)
-    found = importlib.util.find_spec(top) if top.isidentifier() else None  # finders of editable installs; no import
-    for entry in (found.submodule_search_locations or ()) if found is not None else ():
-        return Path(entry).joinpath(*inner, *rest)
-    raise faults.ProjectFault(
-        "package-missing",
-        f"{named}: {text!r} names a folder inside the package {top!r}, which this interpreter does not find.",
-        f"Install it where {sys.executable} finds it, or name its folder in services.yaml (`prepend_sys_path:`).",
-    )
+@dataclass(frozen=True)
+class _Finder:
+    """What folders that a configuration names are relative to, and where packages are looked for."""
+
+    base: Path
+    named: str
+    prepended: tuple[str, ...]
+    packages: Sequence[str] | None
+
+    def folder(self, text: str) -> Path:
+        """A folder as the ini file names it: a path, or `package.module:folder` inside an importable package."""
+        if os.path.isabs(text) or ":" not in text:  # noqa: PTH117 - Alembic's own test
+            return self.base / text
+        package, *rest = text.split(":")
+        top, *inner = package.split(".")
+        found = self._package(top)
+        if found is None:
+            raise faults.ProjectFault(
+                "package-missing",
+                f"{self.named}: {text!r} names a folder inside the package {top!r}, which this interpreter does not "
+                "find.",
+                f"Install it where {sys.executable} finds it, or name its folder in services.yaml "
+                "(`prepend_sys_path:`).",
+            )
+        return found.joinpath(*inner, *rest)
+
+    def _package(self, top: str) -> Path | None:
+        for entry in (*self.prepended, *(sys.path if self.packages is None else self.packages)):
+            candidate = Path(entry or ".", top)
+            if candidate.is_dir():
+                return candidate
+        if self.packages is not None or not top.isidentifier():
+            return None
+        found = importlib.util.find_spec(top)  # finders of editable installs; no import
+        folders = (found.submodule_search_locations or ()) if found is not None else ()
+        return next((Path(each) for each in folders), None)
 
 
 def _configures(call: ast.Call) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from . import facts, locations, revisions
 from .preflight_findings import Findings
 
-__all__ = ["ALMOST_FULL", "FULL", "Files", "judge_disk", "judge_history", "look"]
+__all__ = ["ALMOST_FULL", "FULL", "Files", "judge_disk", "judge_history", "look", "look_at_places"]
 
 ALMOST_FULL = 100 * 1024 * 1024
 """Free bytes under which a warning is due: a fleet's files need far less, but others write there, too."""
@@ -41,13 +41,9 @@ def look(found: Findings, service: facts.ServiceFacts, known: dict[str, Any]) ->
     files = Files()
     with found.checking("config"):
         files.places = locations.of(service)
-        found.ok("config", _configuration(files.places))
     if files.places is None:
         return files
-    with found.checking("env.py"):
-        files.env_source = _env(found, files.places)
-    with found.checking("folder"):
-        _folders(found, files.places, known)
+    look_at_places(found, files, known)
     with found.checking("history"):
         files.graph = revisions.read(files.places.version_locations, recursive=files.places.recursive)
         known["files"] = [_file(each) for each in files.graph.revisions]
@@ -55,6 +51,24 @@ def look(found: Findings, service: facts.ServiceFacts, known: dict[str, Any]) ->
     with found.checking("disk"):
         _disk(found, files.places)
     return files
+
+
+def look_at_places(found: Findings, files: Files, known: dict[str, Any]) -> None:
+    """Whether configuration, env.py and migrations folder are there; the text of env.py goes to `files`.
+
+    Args:
+        found: the findings go here.
+        files: with its `places`.
+        known: `folders` and `recursive` go here.
+    """
+    places = files.places
+    if places is None:
+        return
+    found.ok("config", _configuration(places))
+    with found.checking("env.py"):
+        files.env_source = _env(found, places)
+    with found.checking("folder"):
+        _folders(found, places, known)
 
 
 def judge_history(found: Findings, graph: revisions.Graph, heads: int, width: int) -> None:

@@ -6,7 +6,7 @@ about (one id in two files), or does not see (a circle that hangs between a base
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from . import revision_problem, revision_problems
@@ -102,15 +102,18 @@ class Graph:
                     waits[id_] += 1
         return children, waits
 
-    def problems(self, heads: int | Collection[str] = 1, *, id_limit: int = _ID_LIMIT) -> list[Problem]:
+    def problems(
+        self, heads: int | Collection[str] = 1, *, id_limit: int | Callable[[Revision], int] = _ID_LIMIT
+    ) -> list[Problem]:
         """Everything wrong with the history; empty if it is sound.
 
         Args:
             heads: how many heads there should be, or which (ids or branch labels).
-            id_limit: the width of the version table's column, in characters.
+            id_limit: the width of the version table's column, in characters; or what tells it for each revision.
         """
+        limit = id_limit if callable(id_limit) else (lambda _: id_limit)
         found = [*self.faults]
-        found += [problem for each in self.revisions for problem in revision_problems.own_problems(each, id_limit)]
+        found += [problem for each in self.revisions for problem in revision_problems.own_problems(each, limit(each))]
         found += self._duplicates()
         found += self._labels()
         found += self._unknown_parents()
