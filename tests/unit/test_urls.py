@@ -173,7 +173,7 @@ def test_without_a_host_the_first_socket_counts(tmp_path: Path, monkeypatch: pyt
     ("text", "changed"),
     [
         ("postgres://u:p%40ss%2Fw%25@h/d", "postgres://u:p%40ss%2Fw%25@h/x"),
-        ("postgresql://u:p,w@h/d", "postgresql://u:p%2Cw@h/x"),
+        ("postgresql://u:p,w@h/d", "postgresql://u:p,w@h/x"),
         ("postgresql://u:p@h/d?sslmode=require", "postgresql://u:p@h/x?sslmode=require"),
         ("postgresql+asyncpg://u:p@h:1/d?ssl=require", "postgresql+asyncpg://u:p@h:1/x?ssl=require"),
         ("postgresql+psycopg://u:p@h?dbname=d", "postgresql+psycopg://u:p@h/x"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import io
 import os
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import facts, faults, locations
+from . import facts, faults, locations, source_kinds, sources
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -50,7 +51,15 @@ def make(service: facts.ServiceFacts, where: locations.Locations, versions: Path
         _set(config, "recursive_version_locations", "true" if where.recursive else "false")
     if service.prepend_sys_path is not None:
         _set_folders(config, "prepend_sys_path", where.prepend_sys_path)
+    _give_url(config, sources.given(service))
     return config
+
+
+def _give_url(config: Config, given: source_kinds.Given) -> None:
+    """What `env.py` learns its URL from, beside variables; and arguments as the alembic command has them."""
+    for name, value in given.options.items():
+        _set(config, name, value)
+    config.cmd_opts = argparse.Namespace(x=list(given.arguments) or None, config=config.config_file_name)
 
 
 def _set_folders(config: Config, name: str, folders: Sequence[str | Path]) -> None:
