@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import faults
+from . import faults, missing
 
 __all__ = ["blamed"]
 
@@ -42,7 +42,7 @@ def _fault(service: str, doing: str, error: Exception, url: str | None) -> fault
     for cause in _chain(error):
         if isinstance(cause, faults.Fault):
             return cause
-        for judge in (_import_error, _missing_variable, _settings_error, _database_error, _alembic_error):
+        for judge in (_import_error, _database_error, _alembic_error, _missing_variable):
             found = judge(service, doing, cause)
             if isinstance(found, faults.DatabaseFault) and url is not None:
                 _diagnose(found, cause, url)
@@ -86,34 +86,21 @@ def _import_error(service: str, doing: str, error: BaseException) -> faults.Faul
 
 
 def _missing_variable(service: str, doing: str, error: BaseException) -> faults.Fault | None:
-    if not isinstance(error, KeyError) or not error.args or not isinstance(error.args[0], str):
+    names = missing.variables(error)
+    if not names:
         return None
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames or not frames[-1].filename.endswith(("os.py", "<frozen os>")):
-        return None
-    name = error.args[0]
-    return faults.ProjectFault(
-        "variable-missing",
-        f"{service}: {doing} needs the environment variable {name}, which is not set{_place(error)}",
-        f"set {name}, or give it a harmless value for migrations under env: in services.yaml",
-        data={"variable": name},
+    several = len(names) > 1
+    shown = (
+        f"the environment variables {', '.join(names)}, which are"
+        if several
+        else f"the environment variable {names[0]}, which is"
     )
-
-
-def _settings_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
-    """A pydantic settings class that misses fields, recognised without importing pydantic."""
-    errors = getattr(error, "errors", None)
-    if type(error).__name__ != "ValidationError" or not callable(errors):
-        return None
-    missing = [".".join(map(str, each["loc"])) for each in errors() if each.get("type") == "missing"]
-    if not missing:
-        return None
-    names = ", ".join(each.upper() for each in missing)
     return faults.ProjectFault(
         "variable-missing",
-        f"{service}: {doing} needs settings that are not set: {names}{_place(error)}",
-        "set them in the environment, or give them harmless values for migrations under env: in services.yaml",
-        data={"variables": missing},
+        f"{service}: {doing} needs {shown} not set{_place(error)}",
+        f"set {'them' if several else 'it'}, or say in services.yaml what will do for migrations: "
+        f"env: {{{', '.join(f'{each}: ...' for each in names)}}}",
+        data={"variable": names[0], "variables": names},
     )
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import (
     amend,
+    bootstrap,
     carry,
     catalog,
     connection,
     draft,
+    env_locations,
     facts,
     faults,
     history,
@@ -25,6 +27,7 @@ from . import (
     sqltext,
     temporary,
     type_memory,
+    versions,
 )
 
 if TYPE_CHECKING:
@@ -50,11 +53,12 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
     type_memory.remember()
+    of = project.Project(service)
+    env_locations.refuse(service, of.where, revisions.read(of.where.version_locations, recursive=of.where.recursive))
     with (
         places.working_place(service, request.options, tell) as place,
         temporary.folder() as folder,
     ):
-        of = project.Project(service)
         return _Baseline(of, place, folder, request.options, tell).make()
 
 
@@ -113,25 +117,52 @@ class _Baseline:
     def _attempt(self, carried: amend.Carried) -> tuple[draft.Draft, proof.Proof]:
         """Autogenerates, judges and proves on the empty scratch database."""
         self._attempts += 1
-        versions = self._folder / str(self._attempts)
-        versions.mkdir()
+        folder = self._folder / str(self._attempts)
+        folder.mkdir()
+        noted = self._noted_in()
+        strangers = self._strangers | self._bootstrapped(noted)
         self._tell.step("autogenerate")
-        history.make_version_schema(self._place.url, self._noted_in())
-        made = draft.autogenerate(self._of, versions, self._message, carried=carried, strangers=self._strangers)
+        history.make_version_schema(self._place.url, noted)
+        made = draft.autogenerate(self._of, folder, self._message, carried=carried, strangers=strangers)
         self._judge(made)
         proven = proof.prove(
             self._of,
             self._place.url,
             made.version_table,
-            versions,
+            folder,
             made.revision,
             made.prerequisites,
             self._tell,
-            known=carried.names | self._strangers,
+            known=carried.names | strangers,
             own=self._own,
         )
         self._judge_outcome(proven.outcome)
         return made, proven
+
+    def _bootstrapped(self, noted: project.VersionTable) -> frozenset[str]:
+        """Does what comes before the first revision; what that made is no business of the baseline.
+
+        Returns:
+            Its tables, as `table:name`.
+
+        Raises:
+            faults.JudgedFault: `bootstrap-migrates`, if it noted revisions.
+        """
+        service, url = self._of.service, self._place.url
+        if service.bootstrap is None:
+            return frozenset()
+        bootstrap.run(service, url, self._tell)
+        applied = connection.run(url, lambda conn: versions.applied(conn, noted))
+        if applied:
+            raise faults.JudgedFault(
+                "bootstrap-migrates",
+                f"{service.name}: its bootstrap makes the tables and notes revision {', '.join(applied)} by itself, so a "
+                "baseline has nothing left to make",
+                "take bootstrap: out of services.yaml for the time of the run: the baseline makes what it made; or let "
+                "it make only what no model shows",
+            )
+        made = connection.run(url, catalog.snapshot)
+        return frozenset(f"table:{item.name}" for item in made.all if item.kind == "table")
 
     def _noted_in(self) -> project.VersionTable:
         """Where revisions are noted, as far as it can be told before `env.py` has run."""
@@ -199,6 +230,7 @@ class _Baseline:
         self._tell.step("replay old history")
         new_rows = self._rows(proven.outcome)
         self._place.renew()
+        bootstrap.run(self._of.service, self._place.url, self._tell)
         history.make_version_schema(self._place.url, made.version_table)
         try:
             history.upgrade(self._of, self._place.url, made.version_table, expected=self._old_heads)

@@ -10,7 +10,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from . import (
+    aside,
     connection,
+    env_locations,
     env_table,
     environment,
     facts,
@@ -58,6 +60,7 @@ def code(service: facts.ServiceFacts) -> Code:
     """
     where = locations.of(service)
     graph = revisions.read(where.version_locations, recursive=where.recursive)
+    env_locations.refuse(service, where, graph)
     if _unsettled(graph):
         found = [each for each in graph.problems(len(graph.heads)) if each.severity == "error"]
         if found:
@@ -102,7 +105,7 @@ def version_table(service: facts.ServiceFacts, where: locations.Locations) -> pr
     name, schema = service.version_table, service.version_table_schema
     if name is not None and schema is not None:
         return project.VersionTable(name, schema)
-    said = env_table.read(_env_source(service, where)) or _asked_env(service)
+    said = env_table.read(_env_source(service, where)) or _aside(service)
     return project.VersionTable(name or said.name, schema or said.schema)
 
 
@@ -116,6 +119,12 @@ def _env_source(service: facts.ServiceFacts, where: locations.Locations) -> byte
             f"{service.name}: {file} can't be read: {error.strerror}",
             "correct script_location in the ini file, or config: in services.yaml",
         ) from error
+
+
+def _aside(service: facts.ServiceFacts) -> project.VersionTable:
+    """The same, without a trace: settings that it reads at import would name this database to whatever comes after."""
+    told = aside.run(lambda: dataclasses.asdict(_asked_env(service)))
+    return project.VersionTable(**told)
 
 
 def _asked_env(service: facts.ServiceFacts) -> project.VersionTable:

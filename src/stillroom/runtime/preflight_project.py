@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import facts, locations, revisions
+from . import env_locations, facts, locations, revisions
 from .preflight_findings import Findings
 
 __all__ = ["ALMOST_FULL", "FULL", "Files", "judge_disk", "judge_history", "look", "look_at_places"]
@@ -46,6 +46,7 @@ def look(found: Findings, service: facts.ServiceFacts, known: dict[str, Any]) ->
     look_at_places(found, files, known)
     with found.checking("history"):
         files.graph = revisions.read(files.places.version_locations, recursive=files.places.recursive)
+        env_locations.refuse(service, files.places, files.graph)
         known["files"] = [_file(each) for each in files.graph.revisions]
         known["heads"] = sorted(files.graph.heads)
     with found.checking("disk"):

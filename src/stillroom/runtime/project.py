@@ -87,11 +87,16 @@ class Project:
         with blame.blamed(self.service.name, doing, url), EnvironmentContext(config, script, fn=wrapped):
             script.run_env()
         if not called:
-            raise faults.ProjectFault(
-                "env-did-nothing",
-                f"{self.service.name}: its env.py ended well without running any migration ({script.env_py_location})",
-                "env.py must reach context.run_migrations() before it returns, and must not swallow exceptions",
-            )
+            raise self.did_nothing(script)
+
+    def did_nothing(self, script: ScriptDirectory) -> faults.ProjectFault:
+        """What to say where `env.py` ended well and never ran migrations."""
+        return faults.ProjectFault(
+            "env-did-nothing",
+            f"{self.service.name}: its env.py ended well without running any migration ({script.env_py_location})",
+            "env.py must reach context.run_migrations() before it returns: no asyncio task that nobody awaits, "
+            "no loop over nothing, no swallowed exception",
+        )
 
     def import_models(self) -> None:
         """Imports the modules that the registry names as the service's models."""
