@@ -25,6 +25,7 @@ def services(call: Call) -> None:
                         "name": each.name,
                         "path": str(each.path),
                         "url_variable": each.url_variable,
+                        "url_source": each.url_source,
                         "database": each.database,
                         "schemas": list(each.schemas) if each.schemas is not None else None,
                         "after": list(each.after),
@@ -44,7 +45,7 @@ def services(call: Call) -> None:
         [
             each.name,
             _relative(each.path, call.fleet.root),
-            each.url_variable,
+            each.url_source,
             each.database + (f" ({', '.join(each.schemas)})" if each.schemas else ""),
             ", ".join(each.after) or "-",
         ]
@@ -53,7 +54,7 @@ def services(call: Call) -> None:
     protected = ", protected" if environment.protected else ""
     where = f"environment {environment.name} (target {environment.target}{protected})"
     title = f"{tables.counted(len(rows), 'service')}, {where}"
-    tables.show(["service", "folder", "URL variable", "database", "after"], rows, title=title)
+    tables.show(["service", "folder", "URL from", "database", "after"], rows, title=title)
 
 
 def _relative(path: object, root: object) -> str:

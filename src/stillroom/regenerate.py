@@ -152,7 +152,7 @@ def _entry(environment: model.Environment, service: model.Service, facts: Mappin
     folders = facts.get("folders") or ()
     return Entry(
         service=service.name,
-        address=str(facts.get("address") or f"(not looked at: ${service.url_variable})"),
+        address=str(facts.get("address") or f"(not looked at: {service.url_source})"),
         generates_on=_where(environment, service, options),
         folder=Path(folders[0]) if folders else None,
         replaces=replaces,

@@ -232,11 +232,20 @@ def _filled_by_env(place: Place) -> Written:
     return Written(made, {"url": {"variables": names}}, {names[part]: values[part] for part in names})
 
 
+_HOOK = """
+def hook(_, revision, directives):
+    if context.config.cmd_opts.autogenerate and directives[0].upgrade_ops.is_empty():
+        directives[:] = []
+"""
+
+
 def _argument(place: Place) -> Written:
+    """`alembic -x`; and a hook that asks for another argument of the command, as Alembic's documentation has it."""
     name = place.variable("URL")
     url = 'context.get_x_argument(as_dictionary=True)["db_url"]'
     settings = {"url": {"argument": "db_url"}, "url_variable": name}
-    made = ways.project(place, env=ASYNC, url=url)
+    hook = ", process_revision_directives=hook"
+    made = ways.project(place, env=ASYNC, url=url, before=_HOOK, configure=hook)
     return Written(made, settings, {name: place.database.url(role=place.role)})
 
 

@@ -21,7 +21,7 @@ import yaml
 
 from tests.support import postgres, program, projects
 
-__all__ = ["ASYNC", "COMMANDS", "SYNC", "Place", "Table", "Way", "Written", "project", "run"]
+__all__ = ["ASYNC", "COMMANDS", "SYNC", "Fleet", "Place", "Table", "Way", "Written", "fleet", "project", "run"]
 
 _MODELS = projects.table("product", "name: Mapped[str]")
 _LATER = projects.table("product", "name: Mapped[str]", "price: Mapped[int | None]")
@@ -179,28 +179,37 @@ def project(
 
 def run(ways: Sequence[Way], folder: Path, server: postgres.Server) -> Table:
     """Runs every command on every way, each on a database of its own on this server."""
-    with _fleet(ways, folder, server) as fleet:
+    with fleet(ways, folder, server) as made:
         for command, check in _CHECKS.items():
-            for name, problem in check(fleet).items():
-                fleet.table.cells[name, command] = problem
-        return fleet.table
+            for name, problem in check(made).items():
+                made.table.cells[name, command] = problem
+        for name, place in made.places.items():
+            if place.role.password in made.said:
+                made.table.cells[name, COMMANDS[0]] = "its password was printed"
+        return made.table
 
 
 # One fleet, a service a way
 
 
 @dataclasses.dataclass
-class _Fleet:
-    """The ways as services."""
+class Fleet:
+    """The ways as services.
+
+    Attributes:
+        said: all that commands printed.
+    """
 
     program: program.Program
     places: dict[str, Place]
     written: dict[str, Written]
     table: Table
+    said: str = ""
 
     def answers(self, *arguments: str) -> dict[str, Any]:
         """Runs a command for all; each service's answer by name, an empty one where there is none."""
         ran = self.program.run(*arguments, "--json")
+        self.said += ran.stdout + ran.stderr
         try:
             found = {each["name"]: each for each in ran.json["services"]}
         except (ValueError, KeyError):
@@ -221,7 +230,15 @@ class _Fleet:
 
 
 @contextlib.contextmanager
-def _fleet(ways: Sequence[Way], folder: Path, server: postgres.Server) -> Iterator[_Fleet]:
+def fleet(ways: Sequence[Way], folder: Path, server: postgres.Server, database: str = "environment") -> Iterator[Fleet]:
+    """A fleet with a service for each way.
+
+    Args:
+        ways: what its services are.
+        folder: where it is written.
+        server: where the services' databases are made; dropped after the block.
+        database: which ones are used, as the registry has it: these, or those of the `embedded` server.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as cleanup:
         places: dict[str, Place] = {}
@@ -233,14 +250,14 @@ def _fleet(ways: Sequence[Way], folder: Path, server: postgres.Server) -> Iterat
         written = {way.name: way.write(places[way.name]) for way in ways}
         variables = {name: value for each in written.values() for name, value in each.variables.items()}
         said = {
-            "environments": {"local": {"target": "local", "database": "environment"}},
+            "environments": {"local": {"target": "local", "database": database}},
             "services": {
                 name: {"path": name, "models": "app.models", **each.settings} for name, each in written.items()
             },
         }
         (folder / "services.yaml").write_text(yaml.safe_dump(said, sort_keys=False))
         (folder / "tasks.py").write_text("from stillroom.tasks import namespace\n")
-        yield _Fleet(program.Program(folder, variables), places, written, Table(list(places)))
+        yield Fleet(program.Program(folder, variables), places, written, Table(list(places)))
 
 
 def _database(server: postgres.Server, role: postgres.Role, cleanup: contextlib.ExitStack) -> postgres.Database:
@@ -252,7 +269,7 @@ def _database(server: postgres.Server, role: postgres.Role, cleanup: contextlib.
 # What has to come of each command: name of a way -> what is wrong, or the empty text
 
 
-def _preflight(fleet: _Fleet) -> dict[str, str]:
+def _preflight(fleet: Fleet) -> dict[str, str]:
     def look(name: str, answer: dict[str, Any]) -> str:
         told = [f"{each['check']}: {each['message']}" for each in answer["findings"] if each["level"] in _ALARMS]
         right = str(answer["facts"].get("address", "")).endswith(f"/{fleet.places[name].database.name}")
@@ -261,7 +278,7 @@ def _preflight(fleet: _Fleet) -> dict[str, str]:
     return _judged(fleet, ["preflight"], look)
 
 
-def _regenerate(fleet: _Fleet) -> dict[str, str]:
+def _regenerate(fleet: Fleet) -> dict[str, str]:
     def look(name: str, answer: dict[str, Any]) -> str:
         if answer["tables"] != 1 or len(fleet.written[name].made.history) > 1:
             return f"generated {answer['tables']} tables in {list(fleet.written[name].made.history)}"
@@ -272,11 +289,11 @@ def _regenerate(fleet: _Fleet) -> dict[str, str]:
     return _judged(fleet, ["regenerate", "--yes", "--ignore-preflight"], look)
 
 
-def _status(fleet: _Fleet) -> dict[str, str]:
+def _status(fleet: Fleet) -> dict[str, str]:
     return _judged(fleet, ["status"], lambda _, answer: "" if answer["state"] == "empty" else str(answer))
 
 
-def _apply(fleet: _Fleet) -> dict[str, str]:
+def _apply(fleet: Fleet) -> dict[str, str]:
     def look(name: str, answer: dict[str, Any]) -> str:
         tables = fleet.tables(name)
         wanted = sorted(["product", fleet.written[name].version_table])
@@ -285,7 +302,7 @@ def _apply(fleet: _Fleet) -> dict[str, str]:
     return _judged(fleet, ["apply", "--yes"], look)
 
 
-def _adopt(fleet: _Fleet) -> dict[str, str]:
+def _adopt(fleet: Fleet) -> dict[str, str]:
     for name, place in fleet.places.items():
         place.database.execute(f'DROP TABLE IF EXISTS "{fleet.written[name].version_table}"')
 
@@ -296,7 +313,7 @@ def _adopt(fleet: _Fleet) -> dict[str, str]:
     return _judged(fleet, ["adopt", "--yes"], look)
 
 
-def _revision(fleet: _Fleet) -> dict[str, str]:
+def _revision(fleet: Fleet) -> dict[str, str]:
     for each in fleet.written.values():
         each.made.write_models(_LATER)
 
@@ -307,7 +324,7 @@ def _revision(fleet: _Fleet) -> dict[str, str]:
     return _judged(fleet, ["revision", "--message", "price", "--ignore-preflight"], look)
 
 
-def _cleanup(fleet: _Fleet) -> dict[str, str]:
+def _cleanup(fleet: Fleet) -> dict[str, str]:
     def look(name: str, answer: dict[str, Any]) -> str:
         left = fleet.tables(name)
         return f"{left} are left" if left or answer["after"]["tables"] else ""
@@ -315,7 +332,7 @@ def _cleanup(fleet: _Fleet) -> dict[str, str]:
     return _judged(fleet, ["cleanup", "--yes", "--skip-backup"], look)
 
 
-def _judged(fleet: _Fleet, arguments: Sequence[str], look: Callable[[str, dict[str, Any]], str]) -> dict[str, str]:
+def _judged(fleet: Fleet, arguments: Sequence[str], look: Callable[[str, dict[str, Any]], str]) -> dict[str, str]:
     found = {}
     for name, answer in fleet.answers(*arguments).items():
         error = answer.get("error")
@@ -336,7 +353,7 @@ def _looked(look: Callable[[str, dict[str, Any]], str], name: str, answer: dict[
 
 
 _ALARMS = ("warning", "error")
-_CHECKS: dict[str, Callable[[_Fleet], dict[str, str]]] = {
+_CHECKS: dict[str, Callable[[Fleet], dict[str, str]]] = {
     "preflight": _preflight,
     "regenerate": _regenerate,
     "status": _status,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Union
 
 from . import faults
 
 __all__ = ["translated"]
 
-Value = Union[str, tuple[str, ...]]  # noqa: UP007 - evaluated, and Python 3.10 runs this too
+Value = str | tuple[str, ...]
 
 _LIBPQ = ("psycopg", "psycopg2", "psycopg_async")
 # Without these a connection leads to the same place and does the same.
