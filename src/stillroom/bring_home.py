@@ -88,6 +88,7 @@ def add_revision(state: Path, service: str, where: layout.Layout, follows: str, 
     content = _checked(made, where)
     name = str(made["file"]["name"])
     folder = where.folder_of(follows)
+    _check_free(folder / name, content)
     done = replace.carry_out(replace.Replacement(service, folder, {name: content}), state)
     return Home(where.shown(folder, name), sum(len(each) for each in done.written.values()))
 
@@ -112,14 +113,28 @@ def compare_with_target(opened: session.Session, service: model.Service, followe
     )
 
 
+def _check_free(place: Path, content: bytes) -> None:
+    """A revision that is added replaces nothing: no other file, and no link, wherever that leads."""
+    if place.is_symlink() or (place.exists() and place.read_bytes() != content):
+        raise errors.StillroomError(
+            f"{place} is there already, with another content; nothing was written.",
+            "Give the revision another --message, or `file_template` in alembic.ini a `%(rev)s`.",
+        )
+
+
 def _checked(made: Mapping[str, Any], where: layout.Layout) -> bytes:
     """The content of a file that came in a result, verified."""
     entry = made["file"]
-    content = str(entry["content"]).encode()
+    if not isinstance(entry, Mapping) or not isinstance(entry["size"], int):
+        raise errors.StillroomError(
+            "The target sent something else than a revision file; nothing was written.",
+            "Run it again; if it stays, something in the service's process changes what Stillroom answers.",
+        )
+    content = str(entry["content"]).encode("utf-8", "surrogatepass")  # what is no text is told of by the check
     verify.check_file(
-        entry["name"],
+        str(entry["name"]),
         entry["size"],
-        entry["sha256"],
+        str(entry["sha256"]),
         content,
         revision=made["revision"],
         folders=where.folders if where.recursive else (),

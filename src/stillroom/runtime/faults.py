@@ -90,10 +90,11 @@ _KINDS: dict[str, type[Fault]] = {
 def from_dict(value: dict[str, Any]) -> Fault:
     """The fault that `to_dict` described; an unknown kind becomes a plain `Fault`."""
     cls = _KINDS.get(str(value.get("kind")), Fault)
+    data = value.get("data")
     return cls(
         str(value.get("code", "unknown")),
         str(value.get("message", "")),
         str(value.get("mend", "")),
         detail=str(value.get("detail", "")),
-        data=dict(value.get("data") or {}),
+        data=dict(data) if isinstance(data, dict) else {},
     )
