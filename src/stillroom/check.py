@@ -72,7 +72,7 @@ class _Project:
 
     def judged(self, read: Sequence[revisions.Revision | revisions.Problem]) -> reports.Report:
         """The report, once the files are read."""
-        if self._files.places is not None:
+        if self._files.places is not None and self._files.places.script_location.is_dir():
             graph = revisions.graph_of(read, self._problems)
             with self._found.checking("history"):
                 self._judge(self._files.places, graph)

@@ -132,8 +132,8 @@ def _env(found: Findings, places: locations.Locations) -> str:
         found.error(
             "env.py",
             f"the migrations folder {places.script_location}, which {places.file} names, does not exist",
-            f"correct script_location in {places.file.name}, or make it: alembic -c {places.file.name} init -t async "
-            f"{places.script_location}",
+            f"correct script_location in {places.file.name}, or name the folder in services.yaml (script_location:); if "
+            f"there is none yet, make it: alembic -c {places.file.name} init -t async {places.script_location}",
             code="script-location-missing",
         )
         return ""

@@ -116,7 +116,10 @@ class Graph:
         found += [problem for each in self.revisions for problem in revision_problems.own_problems(each, limit(each))]
         found += self._duplicates()
         found += self._labels()
-        found += self._unknown_parents()
+        unknown = self._unknown_parents()
+        found += unknown
+        if not any(each.code == "unknown-dependency" for each in unknown):  # nobody asks for labels that are computed
+            found = [each for each in found if each.code != "computed" or each.about != "branch_labels"]
         found += self._circles()
         unsure = any(each.code in _UNSETTLES_HEADS for each in found)
         found += [problem for each in self.revisions if (problem := each.body_problem()) is not None]
@@ -237,7 +240,10 @@ class Graph:
         if len(self.heads) == heads:
             return []
         mend = f"Expected by the registry: {heads}. Correct `heads` there, or find out which branch is missing."
-        if len(self.heads) > heads:
+        labelled = len(self.heads) > heads and self._all_labelled()
+        if labelled:
+            mend = f"They are meant to be separate, so say it: `heads: {len(self.heads)}` in the registry."
+        elif len(self.heads) > heads:
             mend = (
                 f"Join them: `alembic merge -m 'merge heads' {' '.join(self.heads)}`; or, if they are meant to be "
                 f"separate, declare `heads: {len(self.heads)}` in the registry."
@@ -246,9 +252,10 @@ class Graph:
             Problem(
                 "unexpected-heads",
                 f"There are {len(self.heads)} heads where {heads} {'is' if heads == 1 else 'are'} expected: "
-                f"{self._named(self.heads)}{self._fork()}.",
+                f"{self._named(self.heads)}{', each a branch with a label of its own' if labelled else self._fork()}.",
                 mend,
                 tuple(self.by_id[each].path for each in self.heads),
+                severity="warning" if labelled else "error",
                 about="revision",
             )
         ]
@@ -277,6 +284,17 @@ class Graph:
             return []
         start = self.by_label[name].id
         return [head for head in self.heads if start in self._line(head)]
+
+    def _all_labelled(self) -> bool:
+        """Whether each head is on a branch that has a label, and that no other head is on."""
+        lines = {head: self._line(head) for head in self.heads}
+        labelled = {
+            each.id
+            for each in self.revisions
+            if each.branch_labels or any(name == "branch_labels" for name, _ in each.computed)
+        }
+        others = {head: set().union(*(lines[other] for other in self.heads if other != head)) for head in self.heads}
+        return all(labelled & (lines[head] - others[head]) for head in self.heads)
 
     def _line(self, head: str) -> set[str]:
         """`head` and its ancestors by `down_revision` alone: the branch that a label names."""

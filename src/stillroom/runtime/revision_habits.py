@@ -99,8 +99,8 @@ def _downgrades(read: Sequence[Revision]) -> Iterable[tuple[Problem, list[Place]
     if empty:
         yield _about(
             "empty-downgrade",
-            f"{len(empty)} of {_revisions(len(read))} change something, and {_have(empty)} a `downgrade` that does "
-            f"nothing: {_named(empty)}; after it the version table is wrong.",
+            f"{len(empty)} of {_revisions(len(read))} {_change(empty)} something, and {_have(empty)} a `downgrade` that "
+            f"does nothing: {_named(empty)}; after it the version table is wrong.",
             "Undo there what `upgrade` does, or `raise NotImplementedError`: a way back that is none says so then.",
             empty,
         )
@@ -131,6 +131,10 @@ def _line(revision: Revision, text: str) -> int:
 
 def _revisions(number: int) -> str:
     return f"{number} revision{'' if number == 1 else 's'}"
+
+
+def _change(found: Sequence[Revision]) -> str:
+    return "changes" if len(found) == 1 else "change"
 
 
 def _have(found: Sequence[Revision]) -> str:

@@ -41,6 +41,7 @@ def own_problems(revision: Revision, limit: int) -> Iterable[Problem]:
             (revision.path,),
             severity="warning",
             line=line,
+            about=name,
         )
 
 

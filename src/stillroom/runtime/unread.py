@@ -104,8 +104,14 @@ def _unread(folders: Sequence[Path], graph: Graph) -> list[revision_file.Revisio
 
 
 def _kin(graph: Graph, unread: Iterable[revision_file.Revision]) -> list[revision_file.Revision]:
-    """Those of the unread revisions that hang together with the history that is read."""
-    others = {each.id: each for each in unread if each.id not in graph.by_id}
+    """Those of the unread revisions that hang together with the history that is read.
+
+    A folder that has some of its ids, too, is another reading of it: the history for another kind of database, or what
+    a squashed one was made from.
+    """
+    everything = list(unread)
+    parallel = {Path(each.path).parent for each in everything if each.id in graph.by_id}
+    others = {each.id: each for each in everything if Path(each.path).parent not in parallel}
     wanted = {parent for each in graph.revisions for parent in graph.parents(each)}
     known = set(graph.by_id) | set(graph.by_label)
     kin = {id_ for id_, each in others.items() if id_ in wanted or known & {*each.down, *each.depends_on}}
