@@ -116,9 +116,8 @@ def dump_rows(
     """
     kept = connection.run(url, lambda conn: reset.plan(conn, own).kept)
     without = [each.name for each in kept if each.is_relation]
-    made = dump.dump(url, own, _major(found), target, options.get("programs") or (), without=without)
-    dump.note(made, {each: found[each] for each in ("address", "server_version", "rows")})
-    return made
+    about = {each: found[each] for each in ("address", "server_version", "rows")}
+    return dump.dump(url, own, _major(found), target, options.get("programs") or (), without=without, about=about)
 
 
 def restore_database(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
