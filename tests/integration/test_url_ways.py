@@ -85,6 +85,24 @@ def _argument_of(place: Place) -> Written:
     return _stubborn(place, {"url": {"argument": "db_url"}, "url_variable": place.variable("URL")})
 
 
+def _percent(place: Place) -> Written:
+    """An encoded password, and a project that forgets what `%` means in an ini file."""
+    name = place.variable("URL")
+    before = f'context.config.set_main_option("sqlalchemy.url", os.environ[{name!r}])'
+    made = ways.project(place, imports="import os", before=before, url="None")
+    url = place.database.url("postgresql", support.Role(place.role.name, "hush%hush"))
+    return Written(made, {"url_variable": name}, {name: url})
+
+
+def _talkative(place: Place) -> Written:
+    """Says all that it knows where it fails."""
+    name = place.variable("URL")
+    made = ways.project(
+        place, imports="import os", before=f"raise RuntimeError('no use: ' + os.environ[{name!r}])", url="None"
+    )
+    return Written(made, {"url_variable": name}, {name: place.database.url("postgresql", place.role)})
+
+
 _BROKEN = (
     Way("unset", _unset),
     Way("no-port", _no_port),
@@ -99,6 +117,8 @@ _BROKEN = (
     Way("stubborn-ini", lambda place: _stubborn(place, _BY_INI)),
     Way("stubborn-argument", _argument_of),
     Way("narrow", _narrow),
+    Way("percent", _percent),
+    Way("talkative", _talkative),
 )
 
 
@@ -190,6 +210,19 @@ def test_a_way_that_does_not_lead_to_the_scratch_database_is_told(generated: dic
     error = generated["narrow"]
     assert error.get("code") == "source-too-narrow", error
     assert error["data"]["parts"] == ["user", "password"]
+
+
+def test_an_error_of_the_services_code_is_told_without_the_password_in_it(
+    broken: ways.Fleet, generated: dict[str, dict[str, Any]], found: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    """Neither in the message nor in the traceback; where `%` is the matter, that is what is said."""
+    assert "percent-not-doubled" in found["percent"]
+    assert "hush%" not in broken.said
+    error = generated["talkative"]
+    assert (
+        "no use: postgresql://" in error["message"] and broken.places["talkative"].database.name not in error["message"]
+    )
+    assert broken.places["talkative"].role.password not in str(error)
 
 
 def test_no_secret_is_printed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def _fault(service: str, doing: str, error: Exception, url: str | None) -> fault
     for cause in _chain(error):
         if isinstance(cause, faults.Fault):
             return cause
-        for judge in (_import_error, _database_error, _alembic_error, _missing_variable):
+        for judge in (_import_error, _database_error, _alembic_error, _percent_error, _missing_variable):
             found = judge(service, doing, cause)
             if isinstance(found, faults.DatabaseFault) and url is not None:
                 _diagnose(found, cause, url)
@@ -113,9 +114,30 @@ def _database_error(service: str, doing: str, error: BaseException) -> faults.Fa
     return faults.DatabaseFault(
         "statement-failed",
         f"{service}: {doing} failed in the database: {_first_line(original)}{shown}{_place(error)}",
-        "mend the revision (or the model it comes from) that holds this statement",
+        _mend(_first_line(original)),
         data={"statement": _shorten(statement or ""), "sqlstate": _sqlstate(original)},
     )
+
+
+_FIRST_THERE = (
+    (
+        re.compile(r'role "(?P<name>[^"]+)" does not exist'),
+        "make the role on the server before (CREATE ROLE {name};), or let the revision make it where it is not there",
+    ),
+    (
+        re.compile(r'extension "(?P<name>[^"]+)" is not available'),
+        "install the extension {name} on the server, or take it out of the revision",
+    ),
+)
+
+
+def _mend(said: str) -> str:
+    """What to do about a statement that the server refused."""
+    for pattern, mend in _FIRST_THERE:
+        match = pattern.search(said)
+        if match:
+            return mend.format(name=match["name"])
+    return "mend the revision (or the model it comes from) that holds this statement"
 
 
 def _diagnose(found: faults.DatabaseFault, error: BaseException, url: str) -> None:
@@ -146,6 +168,17 @@ def _alembic_error(service: str, doing: str, error: BaseException) -> faults.Fau
     )
 
 
+def _percent_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
+    """An ini file takes `%` for the beginning of a name; a password that is encoded in a URL has some."""
+    if not isinstance(error, ValueError) or not str(error).startswith("invalid interpolation syntax"):
+        return None
+    return faults.ProjectFault(
+        "percent-not-doubled",
+        f"{service}: {doing} failed: a text with % in it was given to the ini file as it is{_place(error)}",
+        'double it there: config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))',
+    )
+
+
 def _exited(service: str, doing: str, error: SystemExit) -> faults.Fault:
     return faults.ProjectFault(
         "service-code-exited",
@@ -158,7 +191,12 @@ def _exited(service: str, doing: str, error: SystemExit) -> faults.Fault:
 def _place(error: BaseException) -> str:
     """` (file:line)` of the innermost frame in the service's own code; empty where there is none."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not any(part in frame.filename for part in _FOREIGN)]
+    # Compiled libraries give names such as lib/sqlalchemy/engine/_result_cy.py, which are nowhere here.
+    own = [
+        frame
+        for frame in frames
+        if os.path.isabs(frame.filename) and not any(part in frame.filename for part in _FOREIGN)  # noqa: PTH117
+    ]
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 

@@ -40,9 +40,9 @@ def scratch_url(service: facts.ServiceFacts) -> str | None:
             f"set {variable} to the URL of an empty database, or take scratch_url_variable: out of services.yaml",
             data={"variable": variable},
         )
-    return source_kinds.checked(
-        service.name, variable, text, f"export {variable}={urls.FORM} ('@' in a password is %40)"
-    )
+    source_kinds.checked(service.name, variable, text, f"export {variable}={urls.FORM} ('@' in a password is %40)")
+    sources.keep_secret(text)
+    return text
 
 
 @contextlib.contextmanager

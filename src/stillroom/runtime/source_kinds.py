@@ -257,6 +257,8 @@ class Parts:
         if urls.endpoints(url) == urls.endpoints(own_url):
             wanted.update(host=own["host"], port=own["port"])
         changed = {part: value for part, value in wanted.items() if value != own[part]}
+        if "password" not in self._names and changed.keys() <= {"name", "password"}:
+            changed.pop("password", None)  # for the same role on the same server it has one by itself
         if "host" in changed or "port" in changed:
             changed = {part: value for part, value in changed.items() if part not in ("host", "port")}
             changed |= self._place_of(wanted, own)

@@ -9,9 +9,9 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
-from . import facts, source_kinds
+from . import facts, secrecy, source_kinds
 
-__all__ = ["given", "of", "pointed_at", "url"]
+__all__ = ["given", "keep_secret", "of", "pointed_at", "url"]
 
 
 _current: dict[str, str] = {}
@@ -48,7 +48,16 @@ def url(service: facts.ServiceFacts) -> str:
     if whole or password:
         os.environ.update(source.given(text).variables)
         _current[service.name] = text
+    keep_secret(text)
     return text
+
+
+def keep_secret(url: str) -> None:
+    """From now on the password of this URL is not repeated in what is told."""
+    from . import urls
+
+    parts = urls.parts(url)
+    secrecy.learn(parts["password"], parts["user"], parts["name"], parts["host"])
 
 
 def given(service: facts.ServiceFacts) -> source_kinds.Given:
@@ -67,6 +76,7 @@ def pointed_at(service: facts.ServiceFacts, url: str) -> Iterator[None]:
     Raises:
         faults.ProjectFault: `source-too-narrow`.
     """
+    keep_secret(url)
     variables = of(service).given(url).variables
     before = {name: os.environ.get(name) for name in variables}
     current = _current.get(service.name)
