@@ -26,8 +26,10 @@ with contextlib.suppress(ImportError):
         preflight_database,
         preflight_env,
         preflight_models,
+        preflight_needs,
         preflight_rights,
         preflight_scratch,
+        revision_needs,
     )
 
 __all__ = ["preflight"]
@@ -246,7 +248,14 @@ class _Preflight:
             preflight_project.judge_history(self.found, graph, self.service.heads, width)
 
     def _judge_database(self, state: preflight_database.State) -> None:
-        from . import extensions, preflight_database, preflight_rights, preflight_scratch
+        from . import (
+            extensions,
+            preflight_database,
+            preflight_needs,
+            preflight_rights,
+            preflight_scratch,
+            revision_needs,
+        )
 
         found, seen, where = self.found, state.facts, str(state.address)
         schemas = self._schemas()
@@ -267,10 +276,11 @@ class _Preflight:
             self._judge_version_table(state)
         with found.checking("extensions"):
             graph = self._files.graph
-            sources = {each.name: each.source for each in graph.revisions} if graph is not None else {}
-            needed = extensions.needed(self.service.extensions, self._metadatas or (), sources)
+            needs = revision_needs.read(graph.revisions if graph is not None else ())
+            needed = extensions.needed(self.service.extensions, self._metadatas or (), needs.extensions)
             beside = not scratch.given and not scratch.server
             preflight_rights.judge_extensions(found, seen, needed, scratch_beside=beside)
+            preflight_needs.judge(found, seen, needs, scratch, bootstrapped=self.service.bootstrap is not None)
 
     def _schemas(self) -> Sequence[str | None]:
         """The service's schemas; None stands for the default one."""

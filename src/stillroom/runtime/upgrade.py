@@ -76,7 +76,7 @@ def aim(found: situation.Situation, to: str, tell: telling.Tell) -> Aim:
     """
     found.need_migrations()
     graph, standing, name = found.code.graph, found.standing, found.service.name
-    wanted = revision_target.resolve(graph, to, name)
+    wanted = revision_target.resolve(graph, to, name, standing.applied)
     found.need_known_revisions()
     found.need_version(tell)
     needed = graph.ancestors(wanted)
