@@ -51,10 +51,12 @@ def replace_history(state: Path, service: str, where: layout.Layout, made: Mappi
         folder, name = next(iter(old))
         return Home(where.shown(folder, name), 0)
     name = str(made["file"]["name"])
+    first = where.folders[0]
+    if (first, name) not in old:
+        _check_free(first / name, content)
     kept = None
     if backup and old:
         kept = str(backups.back_up(service, where.folders, state, "regenerate").path)
-    first = where.folders[0]
     remove = [place for place in old if place != (first, name)]
     replace.carry_out_all(
         [
@@ -114,11 +116,11 @@ def compare_with_target(opened: session.Session, service: model.Service, followe
 
 
 def _check_free(place: Path, content: bytes) -> None:
-    """A revision that is added replaces nothing: no other file, and no link, wherever that leads."""
+    """A new file takes no place but a revision's that it replaces: not a helper's, not a link's, wherever that leads."""
     if place.is_symlink() or (place.exists() and place.read_bytes() != content):
         raise errors.StillroomError(
             f"{place} is there already, with another content; nothing was written.",
-            "Give the revision another --message, or `file_template` in alembic.ini a `%(rev)s`.",
+            "Move it away, give the revision another --message, or `file_template` in alembic.ini a `%(rev)s`.",
         )
 
 

@@ -356,18 +356,19 @@ def test_a_service_that_meddles_with_the_answer_loses_nothing(kind: str, auth_wi
     assert not list((fleet.folder / ".stillroom").glob("replacements/*"))
 
 
-def test_a_link_where_the_file_would_go_is_not_followed(auth_with_history: fleets.Fleet) -> None:
-    """`regenerate` puts its file in the link's place; `revision` refuses; what it leads to stays as it is."""
+@pytest.mark.parametrize("name", ["linked.py", "helpers.py"])
+def test_a_baseline_takes_no_place_of_a_link_or_a_helper(name: str, auth_with_history: fleets.Fleet) -> None:
+    """A target that names it so: refused, and what the link leads to stays as it is."""
     auth = auth_with_history.services["auth"]
-    assert auth_with_history.run("regenerate", "--yes").code == 0
-    [baseline] = auth.history
-    outside = auth_with_history.folder / "outside.py"
-    for each in auth.versions.glob("*.py"):
-        each.unlink()
-    (auth.versions / baseline).symlink_to(outside)
-    ran = auth_with_history.run("regenerate", "--yes", "--ignore-preflight")
-    assert ran.code in (0, 1), ran.told
-    assert outside.read_text() == "theirs\n"
+    (auth.versions / "linked.py").symlink_to(auth_with_history.folder / "outside.py")
+    auth.write("migrations/versions/helpers.py", "HELP = 1\n")
+    auth.write_models(SHOP + MEDDLING.replace("{change}", f'made["name"] = {name!r}'))
+    with auth_with_history.untouched():
+        ran = auth_with_history.run(
+            "regenerate", "--yes", "--ignore-preflight", "--accept-loss", "history:unreplayable"
+        )
+    assert ran.code == 1, ran.told
+    assert f"{name} is there already, with another content; nothing was written" in ran.stderr.replace("\n    ", " ")
 
 
 def test_a_revision_never_takes_the_place_of_another_file(auth: fleets.Fleet) -> None:
@@ -384,6 +385,6 @@ def test_a_revision_never_takes_the_place_of_another_file(auth: fleets.Fleet) ->
     outside = auth.folder / "outside.py"
     (made.versions / "linked.py").symlink_to(outside)
     made.write_models(SHOP + projects.table("extra") + change.replace(baseline, "linked.py"))
-    ran = auth.run("revision", "--message", "more")
+    ran = auth.run("revision", "--message", "more", "--ignore-preflight")
     assert ran.code != 0, ran.told
     assert not outside.exists()
