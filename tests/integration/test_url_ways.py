@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import postgres as support
-from tests.support import url_ways, ways
+from tests.support import projects, url_ways, ways
 from tests.support.ways import Place, Way, Written
 
 _INI = "[alembic]\nscript_location = %(here)s/migrations\n"
@@ -232,6 +232,29 @@ def test_no_secret_is_printed(
     assert found and generated
     assert "hush-hush" not in broken.said
     assert not [name for name, place in broken.places.items() if place.role.password in broken.said]
+
+
+_HALF = """
+with op.get_context().autocommit_block():
+    op.execute("CREATE TABLE stays (id int)")
+op.execute("SELECT 1/0")
+"""
+
+
+def test_what_settings_have_read_at_import_holds_no_longer_on_another_database(
+    tmp_path: Path, postgres: support.Server
+) -> None:
+    """After a revision that failed half-way the same process replays the history on a scratch database."""
+    way = next(each for each in url_ways.WAYS if each.name == "settings")
+    with ways.fleet([way], tmp_path / "fleet", postgres) as fleet:
+        fleet.written["settings"].made.add(
+            projects.revision("0001", upgrade="op.execute('CREATE TABLE product (id int)')"),
+            projects.revision("0002", "0001", upgrade=_HALF),
+        )
+        answer = fleet.answers("apply", "--yes")["settings"]
+        assert answer["error"]["code"] == "half-applied", answer
+        assert any("public.stays" in line for line in answer["error"]["data"]["difference"])
+        assert "warnings" not in answer
 
 
 def test_each_way_leads_to_the_embedded_server(tmp_path: Path, postgres: support.Server) -> None:

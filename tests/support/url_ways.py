@@ -44,11 +44,15 @@ def _no_driver(place: Place) -> Written:
     return _one(place, place.database.url("postgres", place.role), read=read)
 
 
+def _socket_folder(place: Place) -> str:
+    ((folder,),) = place.server.fetch("SHOW unix_socket_directories")
+    return str(folder).strip('"')
+
+
 def _socket(place: Place) -> Written:
     """A Unix socket; the project gives the URL to an ini file as it is, which no `%` would survive."""
-    ((folder,),) = place.server.fetch("SHOW unix_socket_directories")
+    folder = _socket_folder(place)
     user = f"{place.role.name}:{place.role.password}"
-    folder = folder.strip('"')
     url = f"postgresql+psycopg://{user}@/{place.database.name}?host={folder}&port={place.server.port}"
     name = place.variable("DATABASE_URL")
     before = f'context.config.set_main_option("sqlalchemy.url", os.environ[{name!r}])'
@@ -83,10 +87,12 @@ def _parts(place: Place) -> dict[str, str]:
     }
 
 
-def _from_parts(place: Place, names: Mapping[str, str], scheme: str, **said: Any) -> Written:
+def _from_parts(
+    place: Place, names: Mapping[str, str], scheme: str, parts: Mapping[str, str] | None = None, **said: Any
+) -> Written:
     url = _PARTS.format(scheme=scheme, **names)
     made = ways.project(place, imports=f"{_OS}\nfrom sqlalchemy import URL", url=url, **said)
-    values = _parts(place)
+    values = {**_parts(place), **(parts or {})}
     return Written(made, {"url": {"variables": dict(names)}}, {names[part]: values[part] for part in names})
 
 
@@ -96,9 +102,9 @@ def _several_variables(place: Place) -> Written:
 
 
 def _libpq_variables(place: Place) -> Written:
-    """The names that libpq itself knows, and that are taken away from others while only one database may be used."""
+    """The names that libpq itself knows, and that are taken away from others meanwhile; the host is a socket's folder."""
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "name": "PGDATABASE"}
-    return _from_parts(place, names, "postgresql+psycopg")
+    return _from_parts(place, names, "postgresql+psycopg", {"host": _socket_folder(place)})
 
 
 def _host_and_port(place: Place) -> Written:

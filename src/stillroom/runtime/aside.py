@@ -1,4 +1,8 @@
-"""A piece of work in a process of its own, so that nothing of it stays here: imported modules, their settings, caches."""
+"""What a service's code keeps in a process, kept from staying: imported modules, and the settings that they have read.
+
+Settings objects read a URL once, when they are imported. Where a process works on two databases, one after the other,
+the first must not be what the second is taken for.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import traceback
 import warnings
 from collections.abc import Callable
@@ -13,7 +18,18 @@ from typing import Any
 
 from . import faults
 
-__all__ = ["run"]
+__all__ = ["forget", "run"]
+
+
+def forget(folder: str) -> None:
+    """Modules below a service's folder are imported anew by whoever imports them next; installed ones stay."""
+    own = os.path.realpath(folder) + os.sep
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        path = os.path.realpath(file) if isinstance(file, str) else ""
+        ours = name.partition(".")[0] == __name__.partition(".")[0]
+        if path.startswith(own) and not ours and f"{os.sep}site-packages{os.sep}" not in path:
+            del sys.modules[name]
 
 
 def run(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
