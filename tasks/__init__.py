@@ -10,6 +10,7 @@ __all__ = ["namespace"]
 namespace = Collection()
 for _task in (
     services.services,
+    checks.check,
     checks.preflight,
     cleaning.cleanup,
     generation.regenerate,

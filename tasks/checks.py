@@ -1,4 +1,4 @@
-"""`invoke preflight`, and how other commands stop at what it finds."""
+"""`invoke check` and `invoke preflight`, and how other commands stop at what preflight finds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,29 @@ from stillroom import errors
 if TYPE_CHECKING:
     from stillroom.session import Session
 
-__all__ = ["before", "preflight"]
+__all__ = ["before", "check", "preflight"]
+
+
+@command("check", options={})
+def check(call: Call) -> None:
+    """Check the histories by their files alone: no database, no interpreter of the services.
+
+    Example: invoke check --service 'pro*' --verbose
+    """
+    from stillroom import check as job
+    from stillroom.people import checked
+
+    reports = job.run(call.fleet, call.services, call.jobs)
+    if call.json:
+        call.answer(checked.document(call.environment.name, reports, verbose=call.verbose))
+    else:
+        checked.show(reports, verbose=call.verbose)
+    bad = [each.service for each in reports if each.errors]
+    if bad:
+        raise errors.CheckFailed(
+            f"check found errors in {len(bad)} of {len(reports)} services ({', '.join(bad)})",
+            "mend what is listed above",
+        )
 
 
 @command("preflight", options={"skip-db-check": "Leave the database out."})

@@ -187,7 +187,7 @@ def _show_plan(call: Call, plan: job.Plan) -> None:
             each.service,
             each.address,
             each.generates_on,
-            _relative(each.folder, call),
+            _relative(each.folder, call) if each.folder is not None else "(not known)",
             _replaced(each),
             "upgraded" if each.applies else "not touched" if not each.resets else "left empty",
         ]

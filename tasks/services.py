@@ -28,6 +28,7 @@ def services(call: Call) -> None:
                         "name": each.name,
                         "path": str(each.path),
                         "url_variable": each.url_variable,
+                        "url_source": each.url_source,
                         "database": each.database,
                         "schemas": list(each.schemas) if each.schemas is not None else None,
                         "after": list(each.after),
@@ -51,7 +52,7 @@ def services(call: Call) -> None:
         [
             each.name,
             *([] if alike else [folder]),
-            each.url_variable,
+            each.url_source,
             each.database + (f" ({', '.join(each.schemas)})" if each.schemas else ""),
             ", ".join(each.after) or "-",
         ]
@@ -62,7 +63,7 @@ def services(call: Call) -> None:
     title = f"{tables.counted(len(rows), 'service')}, {where}"
     if alike:
         title += f"\neach in {Path(parents.pop(), 'NAME')}"
-    headers = ["service", *([] if alike else ["folder"]), "URL variable", "database", "after"]
+    headers = ["service", *([] if alike else ["folder"]), "URL from", "database", "after"]
     tables.show(headers, rows, title=title)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stillroom import errors, fleet, session
+from stillroom import errors, fleet, layout, session
 from stillroom.history import backup as backups
 from stillroom.history import compare, replace, verify
 from stillroom.registry import model
-from stillroom.runtime import faults, locations, revisions
 
-__all__ = ["Home", "add_revision", "check_unchanged", "compare_with_target", "folder", "local_files", "replace_history"]
+__all__ = ["Home", "add_revision", "check_unchanged", "compare_with_target", "replace_history"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,33 +33,18 @@ class Home:
     backup: str | None = None
 
 
-def folder(service: model.Service) -> Path:
-    """The folder on this machine that new revision files go to.
-
-    Raises:
-        errors.StillroomError: if the ini file does not say.
-    """
-    return _located(service).version_locations[0]
-
-
-def local_files(service: model.Service) -> dict[str, bytes]:
-    """The revision files on this machine: name -> content. Helpers and `__init__.py` are none."""
-    where = _located(service)
-    graph = revisions.read(where.version_locations, recursive=where.recursive)
-    return {Path(each.path).name: each.source for each in graph.revisions}
-
-
-def check_unchanged(service: model.Service, seen: Mapping[str, bytes]) -> None:
+def check_unchanged(service: str, where: layout.Layout, seen: Mapping[str, str]) -> None:
     """Stops where somebody else has been at work on the migrations meanwhile.
 
     Args:
         service: whose migrations.
-        seen: its `local_files` when the run began.
+        where: its folders.
+        seen: the history that was worked with: name of a file (as `where` shows it) to the SHA-256 of its content.
 
     Raises:
         errors.Refused: naming what is different.
     """
-    now = local_files(service)
+    now = {name: hashlib.sha256(content).hexdigest() for name, content in where.names().items()}
     if now == seen:
         return
     changed = [
@@ -68,53 +53,77 @@ def check_unchanged(service: model.Service, seen: Mapping[str, bytes]) -> None:
         *(f"{name} has changed" for name in sorted(now.keys() & seen.keys()) if now[name] != seen[name]),
     ]
     raise errors.Refused(
-        f"{service.name}: somebody else has changed its migrations while this run was at work: {', '.join(changed)}",
+        f"{service}: somebody else has changed its migrations while this run was at work: {', '.join(changed)}",
         "look at them (git status), then run it again",
     )
 
 
-def replace_history(
-    state: Path, service: model.Service, made: Mapping[str, Any], *, seen: Mapping[str, bytes], backup: bool
-) -> Home:
-    """Puts a baseline into the place of the history.
+def replace_history(state: Path, service: str, where: layout.Layout, made: Mapping[str, Any], *, backup: bool) -> Home:
+    """Puts a baseline into the place of the history: into the first folder; what is in the others goes as well.
 
     Args:
         state: Stillroom's own folder.
         service: whose history.
+        where: its folders.
         made: the result of the operation `generate`.
-        seen: its `local_files` before it was generated.
         backup: whether the old files are kept.
 
     Raises:
         errors.Refused: the history is another one by now.
         errors.StillroomError: if the file is not what was promised, or can't be written; the old history is whole.
     """
-    content = _checked(made)
-    old = local_files(service)
+    content = _checked(made, where)
+    old = where.files()
     if list(old.values()) == [content]:
-        return Home(next(iter(old)), 0)
-    check_unchanged(service, seen)
+        folder, name = next(iter(old))
+        return Home(where.shown(folder, name), 0)
+    check_unchanged(service, where, made["history"])
     name = str(made["file"]["name"])
+    first = where.folders[0]
+    if (first, name) not in old:
+        _check_free(first / name, content)
     kept = None
     if backup and old:
-        kept = str(backups.back_up(service.name, _located(service).version_locations, state, "regenerate").path)
-    _place(service, state, {name: content}, tuple(each for each in old if each != name), seen)
-    return Home(name, len(content), tuple(old), kept)
+        kept = str(backups.back_up(service, where.folders, state, "regenerate").path)
+    remove = [place for place in old if place != (first, name)]
+    replace.carry_out_all(
+        [
+            replace.Replacement(
+                service,
+                folder,
+                {name: content} if folder == first else {},
+                tuple(name for place, name in remove if place == folder),
+            )
+            for folder in where.folders
+            if folder == first or any(place == folder for place, _ in remove)
+        ],
+        state,
+        check=lambda: check_unchanged(service, where, made["history"]),
+    )
+    return Home(where.shown(first, name), len(content), tuple(where.shown(*each) for each in old), kept)
 
 
-def add_revision(state: Path, service: model.Service, made: Mapping[str, Any], *, seen: Mapping[str, bytes]) -> Home:
-    """Puts one more revision beside those that are there, which have to be those that it was made with (`seen`).
+def add_revision(state: Path, service: str, where: layout.Layout, follows: str, made: Mapping[str, Any]) -> Home:
+    """Puts one more revision beside the one that it follows: into the same version location.
+
+    Args:
+        state: Stillroom's own folder.
+        service: whose history.
+        where: its folders.
+        follows: path of the file that the new one follows.
+        made: the result of the operation `revision`.
 
     Raises:
-        errors.Refused: they are others by now.
+        errors.Refused: the history is another one by now.
         errors.StillroomError: if the file is not what was promised, or can't be written.
     """
-    content = _checked(made)
+    content = _checked(made, where)
     name = str(made["file"]["name"])
-    if local_files(service).get(name) == content:
-        return Home(name, 0)
-    _place(service, state, {name: content}, (), seen)
-    return Home(name, len(content))
+    folder = where.folder_of(follows)
+    _check_free(folder / name, content)
+    wanted = replace.Replacement(service, folder, {name: content})
+    done = replace.carry_out(wanted, state, check=lambda: check_unchanged(service, where, made["history"]))
+    return Home(where.shown(folder, name), sum(len(each) for each in done.written.values()))
 
 
 def compare_with_target(opened: session.Session, service: model.Service, follower: fleet.Follower) -> None:
@@ -125,7 +134,7 @@ def compare_with_target(opened: session.Session, service: model.Service, followe
     """
     answer = opened.call(service, "history_files", {}, follower)
     there = {str(each["name"]): str(each["content"]).encode() for each in answer["files"]}
-    found = compare.compare(local_files(service), there)
+    found = compare.compare(opened.layout_of(service, answer).names(), there)
     for line in found.lines():
         follower.warn(line)
     if found.same:
@@ -137,27 +146,30 @@ def compare_with_target(opened: session.Session, service: model.Service, followe
     )
 
 
-def _located(service: model.Service) -> locations.Locations:
-    try:
-        return locations.locations(service.config, cwd=service.path)
-    except faults.Fault as fault:
-        raise errors.StillroomError(f"{service.name}: {fault.message}", fault.mend) from fault
+def _check_free(place: Path, content: bytes) -> None:
+    """A new file takes no place but a revision's that it replaces: not a helper's, not a link's, wherever that leads."""
+    if place.is_symlink() or (place.exists() and place.read_bytes() != content):
+        raise errors.StillroomError(
+            f"{place} is there already, with another content; nothing was written.",
+            "Move it away, give the revision another --message, or `file_template` in alembic.ini a `%(rev)s`.",
+        )
 
 
-def _checked(made: Mapping[str, Any]) -> bytes:
+def _checked(made: Mapping[str, Any], where: layout.Layout) -> bytes:
     """The content of a file that came in a result, verified."""
     entry = made["file"]
-    content = str(entry["content"]).encode()
-    verify.check_file(entry["name"], entry["size"], entry["sha256"], content, revision=made["revision"])
+    if not isinstance(entry, Mapping) or not isinstance(entry["size"], int):
+        raise errors.StillroomError(
+            "The target sent something else than a revision file; nothing was written.",
+            "Run it again; if it stays, something in the service's process changes what Stillroom answers.",
+        )
+    content = str(entry["content"]).encode("utf-8", "surrogatepass")  # what is no text is told of by the check
+    verify.check_file(
+        str(entry["name"]),
+        entry["size"],
+        str(entry["sha256"]),
+        content,
+        revision=made["revision"],
+        folders=where.folders if where.recursive else (),
+    )
     return content
-
-
-def _place(
-    service: model.Service,
-    state: Path,
-    put: Mapping[str, bytes],
-    remove: tuple[str, ...],
-    seen: Mapping[str, bytes],
-) -> None:
-    wanted = replace.Replacement(service.name, folder(service), put, remove)
-    replace.carry_out(wanted, state, check=lambda: check_unchanged(service, seen))

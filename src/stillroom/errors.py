@@ -4,6 +4,7 @@ StillroomError            1   some service failed
 ├── UsageError            2   wrong use
 │   └── RegistryError     2   services.yaml is wrong
 ├── PreflightFailed       3
+├── CheckFailed           1
 └── Refused               4   protected, unconfirmed, would lose something
 
 Interrupted stands apart, as KeyboardInterrupt does: no one who handles errors is to swallow it.
@@ -15,7 +16,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Interrupted", "PreflightFailed", "Refused", "RegistryError", "StillroomError", "UsageError"]
+__all__ = ["CheckFailed", "Interrupted", "PreflightFailed", "Refused", "RegistryError", "StillroomError", "UsageError"]
 
 
 class StillroomError(Exception):
@@ -53,6 +54,12 @@ class PreflightFailed(StillroomError):
 
     exit_code = 3
     code = "preflight-failed"
+
+
+class CheckFailed(StillroomError):
+    """What was read of the histories is wrong."""
+
+    code = "check-failed"
 
 
 class Refused(StillroomError):

@@ -17,7 +17,7 @@ from typing import Any
 from stillroom import errors, fleet, git, session
 from stillroom.registry import model
 from stillroom.reports import Finding, Report
-from stillroom.runtime import faults, locations, preflight_findings, preflight_project
+from stillroom.runtime import facts, faults, locations, preflight_findings, preflight_project
 from stillroom.targets import base
 
 __all__ = ["Here", "Options", "judge", "judge_neighbours", "refuse", "run", "unwritable"]
@@ -28,6 +28,9 @@ _SHOWN = 3
 _NEW = "?? "
 _STATES = {_NEW: " (new)", " D ": " (deleted)", "D  ": " (deleted)"}
 _OF_NO_ACCOUNT = frozenset({".gitkeep", ".keep"})
+_INSTALLED = ("site-packages", "dist-packages")
+
+_Answer = tuple[list[dict[str, Any]], dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Here:
 
     Attributes:
         local: whether the service runs on this machine, so that the runtime has looked at the same files.
-        folder: where new revision files go; None if the configuration does not tell.
+        folder: with revision files; None if the configuration does not tell.
         problem: why not, as a fault of the runtime has it; None if all is well.
         unwritable: why no file can be made in the folder; empty if one can.
         changes: what is not committed in it.
@@ -68,18 +71,24 @@ def run(
     opened: session.Session, services: Sequence[model.Service], options: Options, watcher: fleet.Watcher
 ) -> list[fleet.Outcome[Report]]:
     """Looks at all services at once. Each outcome has a report, also of a service that could not be reached."""
-    here = _look_here(services, local=opened.environment.target == "local")
-
-    def one(service: model.Service, follower: fleet.Follower) -> Report:
-        findings, facts = _ask(opened, service, options, follower)
-        if opened.environment.database == "embedded":
-            findings = [_of_the_embedded_server(each) for each in findings]
-        return judge(service.name, findings, facts, here[service.name])
-
-    outcomes = fleet.run(services, one, watcher, jobs=opened.jobs)
+    answers = fleet.run(
+        services, lambda service, follower: _ask(opened, service, options, follower), watcher, jobs=opened.jobs
+    )
+    here = _look_here(opened, {each.service: each.value[1] for each in answers if each.value is not None})
+    embedded = opened.environment.database == "embedded"
+    outcomes = [_judged(each, here.get(each.service.name, []), embedded=embedded) for each in answers]
     reports = {each.service.name: each.value for each in outcomes if each.value is not None}
     more = judge_neighbours(services, reports, _tables_beside(opened, services))
     return [_added(each, more.get(each.service.name, [])) for each in outcomes]
+
+
+def _judged(answer: fleet.Outcome[_Answer], here: Sequence[Here], *, embedded: bool) -> fleet.Outcome[Report]:
+    report = None
+    if answer.value is not None:
+        findings, facts = answer.value
+        said = [_of_the_embedded_server(each) for each in findings] if embedded else findings
+        report = judge(answer.service.name, said, facts, *here)
+    return fleet.Outcome(answer.service, answer.seconds, report, answer.failure, answer.skipped, answer.warnings)
 
 
 def _added(outcome: fleet.Outcome[Report], more: list[Finding]) -> fleet.Outcome[Report]:
@@ -115,18 +124,20 @@ def refuse(outcomes: Sequence[fleet.Outcome[Report]]) -> None:
 # Pure: what was seen in, findings out
 
 
-def judge(service: str, findings: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], here: Here) -> Report:
+def judge(service: str, findings: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], *here: Here) -> Report:
     """The report on one service.
 
     Args:
         service: its name.
         findings: of the runtime, as they crossed the wire.
         facts: likewise.
-        here: what was seen on this side.
+        here: what was seen on this side, of each of its folders.
     """
     found = [Finding.from_dict(each) for each in findings]
     said = {each.check for each in found if each.level == "error"}
-    found += _judge_folder(here, missing_is_said=here.local and bool(said & {"target", "config", "env.py", "folder"}))
+    for each in here:
+        missing = each.local and bool(said & {"target", "config", "env.py", "folder"})
+        found += _judge_folder(each, missing_is_said=missing)
     return Report.of(service, found, facts)
 
 
@@ -146,6 +157,15 @@ def _judge_folder(here: Here, *, missing_is_said: bool) -> list[Finding]:
             if here.folder.is_dir()
             else f"mkdir -p {here.folder}",
             code="not-writable",
+        )
+    if set(_INSTALLED) & set(here.folder.parts):
+        mine.warning(
+            "folder",
+            f"the migrations are in an installed package, {here.folder}: what is written there is gone when it is "
+            "installed anew",
+            "install it from its source folder (pip install -e FOLDER), or name the folder of env.py there, "
+            "script_location: in services.yaml",
+            code="folder-installed",
         )
     _judge_changes(mine, here.folder, here.changes)
     if not here.local:
@@ -260,9 +280,7 @@ class _Listening:
         self._follower.output(data)
 
 
-def _ask(
-    opened: session.Session, service: model.Service, options: Options, follower: fleet.Follower
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _ask(opened: session.Session, service: model.Service, options: Options, follower: fleet.Follower) -> _Answer:
     """The runtime's findings and facts; a process that can't be started, or ends on the way, is a finding, too."""
     listening = _Listening(follower)
     asked = dataclasses.asdict(options)
@@ -322,22 +340,27 @@ def _error(check: str, message: str, mend: str, failed: faults.Fault | base.Targ
     return {"check": check, "level": "error", "message": message, "mend": mend, "data": data}
 
 
-def _look_here(services: Sequence[model.Service], *, local: bool) -> dict[str, Here]:
-    places: dict[str, Path | faults.Fault] = {}
-    for service in services:
+def _look_here(opened: session.Session, facts: Mapping[model.Service, Mapping[str, Any]]) -> dict[str, list[Here]]:
+    """What is seen of each service's folders on this side; `facts` are the runtime's."""
+    local = opened.environment.target == "local"
+    places: dict[str, Sequence[Path] | errors.StillroomError] = {}
+    for service, known in facts.items():
         try:
-            places[service.name] = locations.locations(service.config, cwd=service.path).version_locations[0]
-        except faults.Fault as fault:
-            places[service.name] = fault
-    changes = git.uncommitted([each for each in places.values() if isinstance(each, Path)])
-    return {name: _here(place, changes, local=local) for name, place in places.items()}
+            places[service.name] = opened.layout_of(service, known).folders if known.get("folders") or not local else ()
+        except errors.StillroomError as error:
+            places[service.name] = error
+    changes = git.uncommitted([folder for each in places.values() if isinstance(each, Sequence) for folder in each])
+    return {
+        name: [_here(folder, changes[folder], local=local) for folder in each]
+        if isinstance(each, Sequence)
+        else [Here(local, problem=faults.ProjectFault("config-missing", each.message, each.mend))]
+        for name, each in places.items()
+    }
 
 
-def _here(place: Path | faults.Fault, changes: Mapping[Path, git.Changes], *, local: bool) -> Here:
-    if isinstance(place, faults.Fault):
-        return Here(local, problem=place)
-    free = shutil.disk_usage(place).free if place.is_dir() else preflight_project.ALMOST_FULL
-    return Here(local, place, unwritable=unwritable(place), changes=changes[place], free=free)
+def _here(folder: Path, changes: git.Changes, *, local: bool) -> Here:
+    free = shutil.disk_usage(folder).free if folder.is_dir() else preflight_project.ALMOST_FULL
+    return Here(local, folder, unwritable=unwritable(folder), changes=changes, free=free)
 
 
 def unwritable(folder: Path) -> str:
@@ -355,16 +378,15 @@ def _tables_beside(opened: session.Session, services: Sequence[model.Service]) -
     wanted = {name for each in services for name in each.shares_with} - looked_at
     found = {}
     for name in wanted:
-        table = _table_in_source(opened.fleet.service(name, opened.environment))
+        table = _table_in_source(opened.facts_of(opened.fleet.service(name, opened.environment)))
         if table:
             found[name] = table
     return found
 
 
-def _table_in_source(service: model.Service) -> str:
+def _table_in_source(service: facts.ServiceFacts) -> str:
     try:
-        place = locations.locations(service.config, cwd=service.path).script_location
-        read = locations.version_table_in_env((place / "env.py").read_bytes())
+        read = locations.version_table_in_env((locations.of(service).script_location / "env.py").read_bytes())
     except (faults.Fault, OSError):
         return ""
     return f"{read.schema or 'public'}.{read.table}" if read.known else ""

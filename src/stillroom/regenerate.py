@@ -43,7 +43,7 @@ class Entry:
         service: its name.
         address: `host:port/database` of its own database, or why that is not known.
         generates_on: in words.
-        folder: where the file goes.
+        folder: where the file goes; None: not known before it is made, since preflight could not tell.
         replaces: the revision files that are there now.
         backup: whether they are backed up first.
         applies: whether its own database is upgraded afterwards.
@@ -53,7 +53,7 @@ class Entry:
     service: str
     address: str
     generates_on: str
-    folder: Path
+    folder: Path | None
     replaces: tuple[str, ...]
     backup: bool
     applies: bool
@@ -94,7 +94,7 @@ def _count(entries: Sequence[Entry]) -> str:
 def _entry_dict(entry: Entry) -> dict[str, Any]:
     found = dataclasses.asdict(entry)
     del found["service"]
-    return {**found, "folder": str(entry.folder)}
+    return {**found, "folder": str(entry.folder) if entry.folder is not None else None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +151,12 @@ def _entry(environment: model.Environment, service: model.Service, facts: Mappin
     if options.reset_in_place:
         _check_protection(environment, service, facts, options)
     replaces = tuple(str(each["name"]) for each in facts.get("files", ()))
+    folders = facts.get("folders") or ()
     return Entry(
         service=service.name,
-        address=str(facts.get("address") or f"(not looked at: ${service.url_variable})"),
+        address=str(facts.get("address") or f"(not looked at: {service.url_source})"),
         generates_on=_where(environment, service, options),
-        folder=bring_home.folder(service),
+        folder=Path(folders[0]) if folders else None,
         replaces=replaces,
         backup=bool(replaces) and not options.skip_backup,
         applies=options.apply,
@@ -242,10 +243,10 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
     if options.check_existing:
         follower.step("compare histories")
         bring_home.compare_with_target(opened, service, follower)
-    seen = bring_home.local_files(service)
     made = opened.call(service, "generate", _asked(opened, service, options), follower)
     follower.step("copy back")
-    home = bring_home.replace_history(opened.fleet.state, service, made, seen=seen, backup=not options.skip_backup)
+    where = opened.layout_of(service, made)
+    home = bring_home.replace_history(opened.fleet.state, service.name, where, made, backup=not options.skip_backup)
     return Done(
         tables=made["tables"],
         operations=made["operations"],

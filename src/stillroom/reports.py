@@ -23,6 +23,7 @@ CHECKS = (
     "uncommitted",
     "disk",
     "history",
+    "revisions",
     "models",
     "url",
     "database",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from stillroom import bring_home, errors, fleet, session
-from stillroom.history import replace, verify
 from stillroom.registry import model
-from stillroom.runtime import locations, revisions
+from stillroom.runtime import revisions
 
 __all__ = ["Done", "Options", "run"]
 
@@ -80,12 +78,11 @@ def run(
 
 
 def _one(opened: session.Session, service: model.Service, options: Options, follower: fleet.Follower) -> Done:
-    seen = bring_home.local_files(service)
     made = opened.call(service, "revision", {"message": options.message, "head": options.head}, follower)
     if made["unchanged"]:
         return Done(True, made["revision"], made["follows"], "", 0, made["tables"], 0)
     follower.step("copy back")
-    home = _bring_home(opened, service, made, seen)
+    home = _bring_home(opened, service, made)
     return Done(
         unchanged=False,
         revision=made["revision"],
@@ -102,17 +99,15 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
     )
 
 
-def _bring_home(
-    opened: session.Session, service: model.Service, made: Mapping[str, Any], seen: Mapping[str, bytes]
-) -> bring_home.Home:
+def _bring_home(opened: session.Session, service: model.Service, made: Mapping[str, Any]) -> bring_home.Home:
     """Puts the file into the version location of the revision that it follows.
 
     Raises:
         errors.Refused: if it would follow what is not here, or fork the history: the target has another one.
         errors.StillroomError: if the file is not what was promised, or can't be written.
     """
-    where = locations.locations(service.config, cwd=service.path)
-    graph = revisions.read(where.version_locations, recursive=where.recursive)
+    where = opened.layout_of(service, made)
+    graph = revisions.read(where.folders, recursive=where.recursive)
     follows = str(made["follows"])
     if follows not in graph.heads:
         raise errors.Refused(
@@ -120,13 +115,4 @@ def _bring_home(
             f"({', '.join(graph.heads) or 'empty'}): the target has another history",
             "bring the two together first (commit or fetch the missing files), then run it again",
         )
-    parent = Path(graph.by_id[follows].path)
-    folder = next((each for each in where.version_locations if parent.is_relative_to(each.resolve())), None)
-    if folder is None or folder == where.version_locations[0]:
-        return bring_home.add_revision(opened.fleet.state, service, made, seen=seen)
-    entry = made["file"]
-    content = str(entry["content"]).encode()
-    verify.check_file(entry["name"], entry["size"], entry["sha256"], content, revision=made["revision"])
-    wanted = replace.Replacement(service.name, folder, {entry["name"]: content})
-    done = replace.carry_out(wanted, opened.fleet.state, check=lambda: bring_home.check_unchanged(service, seen))
-    return bring_home.Home(entry["name"], sum(len(each) for each in done.written.values()))
+    return bring_home.add_revision(opened.fleet.state, service.name, where, graph.by_id[follows].path, made)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from stillroom import errors
+from stillroom import errors, layout, passwords
+from stillroom.embedded import export
 from stillroom.registry import load, model
 from stillroom.runtime import facts, faults, protocol
 from stillroom.secrets import Secret
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SCRATCH_SERVER", "Session", "head_start"]
 
+PASSWORD = "STILLROOM_PASSWORD"  # noqa: S105 - a variable's name
 SCRATCH_SERVER = "STILLROOM_SCRATCH_SERVER"
+SERVICE_URL = "STILLROOM_SERVICE_URL"
 _TIDY_SECONDS = 30.0
 
 
@@ -63,6 +66,7 @@ class Session:
         self._machine = machine
         self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
+        self._passwords = passwords.Passwords()
 
     def __enter__(self) -> Session:
         return self
@@ -123,7 +127,7 @@ class Session:
         request = protocol.Request(
             id=tokens.token_hex(8),
             operation=operation,
-            service=dataclasses.asdict(self._facts(service)),
+            service=dataclasses.asdict(self.facts_of(service)),
             options=dict(options or {}),
             environment={name: value.unmask() for name, value in self.variables(service).items()},
             time_limit=time_limit or service.time_limit,
@@ -156,21 +160,42 @@ class Session:
         found = {name: Secret(value) for name, value in service.env.items()}
         if self.embedded is not None:
             if self._uses_embedded_database:
-                found[service.url_variable] = Secret(
-                    self.embedded.url(service.database, f"postgresql+{service.driver}")
-                )
+                url = self.embedded.url(service.database, f"postgresql+{service.driver}")
+                found[SERVICE_URL] = Secret(url)
+                found.update({name: Secret(value) for name, value in export.variables(service, url).items()})
                 # It listens on the loopback only and speaks no TLS; asking whether it does costs more than connecting.
                 found.setdefault("PGSSLMODE", Secret("disable"))
             elif self._uses_embedded_scratch(service):
                 found[SCRATCH_SERVER] = Secret(self.embedded.url("postgres"))
+        if self._has_command(service):
+            found[PASSWORD] = self._passwords.of(service, self.fleet.root)
         return found
 
-    def _facts(self, service: model.Service) -> facts.ServiceFacts:
+    def _has_command(self, service: model.Service) -> bool:
+        return service.password_command is not None and not self._uses_embedded_database
+
+    def layout_of(self, service: model.Service, answer: Mapping[str, Any]) -> layout.Layout:
+        """Where the service's revision files are on this machine, as an operation's answer tells (see `layout.of`)."""
+        return layout.of(self.facts_of(service), answer, local=self.environment.target == "local")
+
+    def facts_of(self, service: model.Service) -> facts.ServiceFacts:
+        """What the runtime is told about a service."""
         elsewhere = not self._uses_embedded_database and self._uses_embedded_scratch(service)
         return facts.ServiceFacts(
             name=service.name,
             path=str(service.path),
-            config=str(service.config),
+            config=None if service.config is None else str(service.config),
+            ini_section=service.ini_section,
+            script_location=service.script_location,
+            version_locations=service.version_locations,
+            recursive_version_locations=service.recursive_version_locations,
+            prepend_sys_path=service.prepend_sys_path,
+            setup=service.setup,
+            run_in=service.run_in,
+            bootstrap=service.bootstrap,
+            url=None if service.url is None else dict(service.url),
+            given_url_variable=SERVICE_URL if self._uses_embedded_database else None,
+            password_variable=PASSWORD if self._has_command(service) else None,
             models=service.models,
             metadata=service.metadata,
             url_variable=service.url_variable,

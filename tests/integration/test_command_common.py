@@ -15,6 +15,7 @@ from tests.support import fleets, projects
 COMMANDS = (
     "adopt",
     "apply",
+    "check",
     "cleanup",
     "database",
     "preflight",

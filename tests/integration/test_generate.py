@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -277,13 +278,14 @@ def test_the_schema_of_the_version_table_is_made(ask: asking.Asker, tmp_path: Pa
     assert ask(shop, database.asyncpg, "generate")["prerequisites"]["schemas"] == ["shop"]
 
 
-def test_a_file_template_with_dates_and_folders_is_no_obstacle(
+def test_a_file_goes_where_the_template_with_dates_and_folders_puts_it(
     ask: asking.Asker, tmp_path: Path, database: Database
 ) -> None:
-    """The name falls back to Alembic's plain one, since a date would differ from run to run."""
+    """Folders by year, where Alembic looks into them: today's."""
     ini = (
         projects.INI + "file_template = %%(year)d/%%(month).2d/%%(rev)s_%%(slug)s\nrecursive_version_locations = true\n"
     )
     shop = projects.make_service(tmp_path / "shop", ini=ini)
     made = ask(shop, database.asyncpg, "generate")
-    assert made["file"]["name"] == f"{made['revision']}_initial_schema.py"
+    today = datetime.datetime.now().astimezone()
+    assert made["file"]["name"] == f"{today:%Y/%m}/{made['revision']}_initial_schema.py"

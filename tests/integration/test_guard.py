@@ -174,7 +174,7 @@ def test_every_way_to_another_database_is_refused(
     way: Callable[[Database], None], right: Database, wrong: Database
 ) -> None:
     """The refusal names where it led, where it should lead, the place in the code and the mend; no password."""
-    with pytest.raises(guard.Violation) as caught, guard.only(right.asyncpg, variable="ORDERS_DATABASE_URL"):
+    with pytest.raises(guard.Violation) as caught, guard.only(right.asyncpg, advice="Read ORDERS_DATABASE_URL"):
         way(wrong)
     fault = caught.value
     assert fault.code == "wrong-database"

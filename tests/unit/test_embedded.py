@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,8 @@ class Service:
 
     url_variable: str
     database: str
+    driver: str = "asyncpg"
+    url: dict[str, Any] | None = None
 
 
 def _untouched(sql: str) -> list[list[str]]:
@@ -44,6 +47,15 @@ def test_each_variable_gets_the_url_of_its_database() -> None:
         "ORDERS_DATABASE_URL": "postgresql://host/shop",
         "A_URL": "postgresql://host/a",
     }
+
+
+def test_variables_of_parts_get_the_parts_and_an_ini_file_nothing() -> None:
+    """What is encoded in a URL is plain in a variable of its own."""
+    names = {"host": "H", "port": "P", "user": "U", "password": "W", "name": "N"}
+    parts = Service("UNUSED", "shop", url={"variables": names})
+    said = Service("UNUSED", "till", url={"ini": "sqlalchemy.url"})
+    found = export.urls([parts, said], lambda name, driver: f"{driver}://me:p%40ss@127.0.0.1:99/{name}")
+    assert found == {"H": "127.0.0.1", "P": "99", "U": "me", "W": "p@ss", "N": "shop"}
 
 
 def test_a_shell_gets_exactly_the_url() -> None:

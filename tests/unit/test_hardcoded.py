@@ -27,7 +27,7 @@ connectable = engine_from_config(config.get_section(config.config_ini_section, {
 )
 def test_a_url_that_is_written_out_is_found(env: str, ini: str, place: tuple[str, int]) -> None:
     """With file and line."""
-    found = hardcoded.find(env, ini, "SHOP_DATABASE_URL")
+    found = hardcoded.find(env, ini, ["SHOP_DATABASE_URL"])
     assert found is not None
     assert (found.file, found.line) == place
 
@@ -48,4 +48,4 @@ def test_a_url_that_is_written_out_is_found(env: str, ini: str, place: tuple[str
 )
 def test_where_there_is_a_doubt_nothing_is_said(env: str, ini: str) -> None:
     """Defaults, replaced schemes, values from elsewhere."""
-    assert hardcoded.find(env, ini, "SHOP_DATABASE_URL") is None
+    assert hardcoded.find(env, ini, ["SHOP_DATABASE_URL"]) is None

@@ -236,18 +236,13 @@ def test_extensions_are_judged_by_who_may_install_them_where(
 
 
 def test_extensions_are_read_from_types_functions_history_and_registry() -> None:
-    """Not from comments; not what every database has."""
+    """But for what every database has."""
     metadata = sa.MetaData()
     sa.Table("a", metadata, sa.Column("id", sa.Uuid, server_default=sa.text("uuid_generate_v4()")))
     sa.Table(
         "b", metadata, sa.Column("mail", postgresql.CITEXT), sa.Column("tags", postgresql.ARRAY(postgresql.HSTORE))
     )
-    source = b"""
-# op.execute("CREATE EXTENSION postgis")
-op.execute('CREATE EXTENSION IF NOT EXISTS "pg_trgm"')
-op.execute(\"create extension plpgsql\")
-"""
-    needed = extensions.needed(["vector"], [metadata], {"0001_.py": source})
+    needed = extensions.needed(["vector"], [metadata], {"pg_trgm": "0001_.py", "plpgsql": "0001_.py"})
     assert needed == {
         "vector": "declared in services.yaml",
         "uuid-ossp": "table a",

@@ -90,8 +90,8 @@ def test_a_second_result_is_refused() -> None:
     written: list[bytes] = []
     writer = protocol.AnswerWriter(written.append, "r1")
     writer.event("started", id="r1")
-    writer.event("result", value=1)
-    writer.event("result", value=2)
+    writer.event("result", value={"n": 1})
+    writer.event("result", value={"n": 2})
     writer.end(0)
     with pytest.raises(protocol.BrokenAnswer, match="after the result"):
         read(b"".join(written))

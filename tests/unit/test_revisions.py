@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stillroom.runtime import faults, revisions
+from stillroom.runtime import faults, revision_file, revisions
 
 
 def revision(id_: str | None, down: object = None, *, more: str = "", up: str = "pass", down_body: str = "pass") -> str:
@@ -382,8 +382,50 @@ def test_only_the_cause_is_reported_when_a_file_cannot_be_read() -> None:
     assert codes(found) == ["does-not-parse"]
 
 
-def test_computed_labels_are_a_warning_and_the_file_still_counts() -> None:
-    """A label that a module supplies does not hide the revision."""
-    found = graph(revision("a", more="branch_labels = (cli.EXPAND,)"))
-    assert found.heads == ("a",)
-    assert [(each.code, each.severity) for each in found.problems()] == [("computed", "warning")]
+def test_computed_labels_matter_only_where_a_label_is_asked_for() -> None:
+    """A label that a module supplies hides neither the revision nor, unnoticed, what may depend on it."""
+    labelled = revision("a", more="branch_labels = (cli.EXPAND,)")
+    found = graph(labelled)
+    assert (found.heads, found.problems()) == (("a",), [])
+    asked = graph(labelled, revision("b", "a", more="depends_on = 'expand'")).problems()
+    assert sorted((each.code, each.severity) for each in asked) == [
+        ("computed", "warning"),
+        ("unknown-dependency", "error"),
+    ]
+
+
+def test_computed_dependencies_are_a_warning() -> None:
+    """What has to come first can't be known then."""
+    found = graph(revision("a", more="depends_on = cli.FIRST")).problems()
+    assert [(each.code, each.severity) for each in found] == [("computed", "warning")]
+
+
+@pytest.mark.parametrize("label", ["branch_labels = '{}'", "branch_labels = (cli.{},)"])
+def test_heads_on_branches_with_labels_of_their_own_are_meant(label: str) -> None:
+    """Expand and contract: not declared is worth a word, and no error."""
+    start = revision("a")
+    expand = [revision("e1", "a", more=label.format("expand")), revision("e2", "e1")]
+    contract = [revision("c1", "a", more=label.format("contract")), revision("c2", "c1", more="depends_on = 'e2'")]
+    found = graph(start, *expand, *contract).problems()
+    assert [(each.code, each.severity) for each in found] == [("unexpected-heads", "warning")]
+    assert "heads: 2" in found[0].mend
+
+
+def test_a_second_head_inside_a_labelled_branch_is_not_meant() -> None:
+    """Two people added to one branch: that one label cannot stand for both."""
+    expand = [revision("e1", "a", more="branch_labels = 'expand'"), revision("e2", "e1"), revision("e3", "e1")]
+    contract = [revision("c1", "a", more="branch_labels = 'contract'")]
+    found = graph(revision("a"), *expand, *contract).problems()
+    assert [(each.code, each.severity) for each in found] == [("unexpected-heads", "error")]
+
+
+def test_an_outline_is_what_the_whole_reading_says() -> None:
+    """Both readers agree on operations, states and imports; the outline's revision reads rows when it is asked."""
+    source = revision("a", up="op.bulk_insert(t, [{}])\n    op.execute('DELETE FROM x')", down_body="raise OSError")
+    file = revision_file.File("/f/a.py", "a.py", source.encode())
+    outline, whole = revision_file.read_outline(file), revision_file.read_whole(file)
+    assert isinstance(outline, revisions.Revision) and isinstance(whole, revisions.Revision)
+    for name in ("upgrade", "downgrade", "upgrade_state", "downgrade_state", "imports", "opaque"):
+        assert getattr(outline.outline, name) == getattr(whole.body, name)
+    assert outline.operations == ("bulk_insert", "execute")
+    assert outline.body.data == whole.body.data != ()

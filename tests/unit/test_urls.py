@@ -173,7 +173,7 @@ def test_without_a_host_the_first_socket_counts(tmp_path: Path, monkeypatch: pyt
     ("text", "changed"),
     [
         ("postgres://u:p%40ss%2Fw%25@h/d", "postgres://u:p%40ss%2Fw%25@h/x"),
-        ("postgresql://u:p,w@h/d", "postgresql://u:p%2Cw@h/x"),
+        ("postgresql://u:p,w@h/d", "postgresql://u:p,w@h/x"),
         ("postgresql://u:p@h/d?sslmode=require", "postgresql://u:p@h/x?sslmode=require"),
         ("postgresql+asyncpg://u:p@h:1/d?ssl=require", "postgresql+asyncpg://u:p@h:1/x?ssl=require"),
         ("postgresql+psycopg://u:p@h?dbname=d", "postgresql+psycopg://u:p@h/x"),
@@ -262,3 +262,69 @@ def test_hosts_that_resolve_to_the_same_are_the_same() -> None:
     assert not servers.same("nowhere.invalid", 1, "elsewhere.invalid", 1)
     assert not servers.same("/nowhere", 1, "localhost", 1)
     assert not servers.same("localhost", 1, "/nowhere", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "like", "formed"),
+    [
+        ("postgresql://u:p%40@h/s", "postgres://x/d", "postgres://u:p%40@h/s"),
+        ("postgresql+asyncpg://u@h/s?ssl=require", "postgresql://x/d", "postgresql://u@h/s?ssl=require"),
+        (
+            "postgresql://u@h/s?sslmode=require&connect_timeout=5&application_name=ci",
+            "postgresql+asyncpg://x/d",
+            "postgresql+asyncpg://u@h/s?ssl=require",
+        ),
+        (
+            "postgresql+asyncpg://u@h/s?ssl=true&command_timeout=5&statement_cache_size=0",
+            "postgresql+psycopg2://x/d",
+            "postgresql+psycopg2://u@h/s?sslmode=require",
+        ),
+        (
+            "postgresql+psycopg2:///s?host=/run/pg&port=5433",
+            "postgresql+asyncpg://x/d",
+            "postgresql+asyncpg:///s?host=/run/pg&port=5433",
+        ),
+        (
+            "postgresql+psycopg:///s?host=a:1&host=b:2&target_session_attrs=primary",
+            "postgresql+asyncpg://x/d",
+            "postgresql+asyncpg:///s?host=a:1&host=b:2&target_session_attrs=primary",
+        ),
+        ("postgresql+asyncpg://u@h/s", "driver://user:pass@localhost/dbname", "postgresql+asyncpg://u@h/s"),
+        (
+            "postgresql://u:a b@h/s?options=-csearch_path%3Dx",
+            "postgresql://h/d",
+            "postgresql://u:a b@h/s?options=-csearch_path%3Dx",
+        ),
+    ],
+)
+def test_a_url_takes_the_form_of_another(text: str, like: str, formed: str) -> None:
+    """Its scheme, with or without a driver, and the options that its driver knows; place and secrets stay."""
+    assert urls.in_form_of(text, like) == formed
+    assert urls.address(formed) == urls.address(text)
+
+
+def test_an_option_that_matters_and_has_no_counterpart_is_told() -> None:
+    """Leaving it out would connect otherwise than was asked for."""
+    with pytest.raises(faults.ProjectFault) as caught:
+        urls.in_form_of("postgresql://u:hush-hush@h/s?options=-csearch_path%3Dx", "postgresql+asyncpg://h/d")
+    assert (caught.value.code, caught.value.data) == ("option-untranslatable", {"option": "options"})
+    assert "hush-hush" not in str(caught.value.to_dict())
+
+
+@given(
+    st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1),
+    st.sampled_from(["db", "::1", "/run/pg", "a,b"]),
+)
+def test_parts_make_a_url_and_come_out_of_it_again(text: str, host: str) -> None:
+    """Whatever signs are in them."""
+    port = "1,2" if "," in host else "5433"
+    made = urls.of_parts(text, text, host, port, text)
+    assert urls.parts(made) == {"host": host, "port": port, "user": text, "password": text, "name": text}
+    assert urls.parts(urls.with_password(made, text + "@%"))["password"] == text + "@%"
+
+
+def test_what_the_owner_wrote_plainly_stays_plain() -> None:
+    """An `env.py` that hands a URL to an ini file as it is survives no `%` that was not there."""
+    text = "postgresql://me:a!b,c@/shop?host=/run/pg&port=5433"
+    assert urls.with_database(text, "other") == text.replace("/shop?", "/other?")
+    assert "%" not in urls.with_password("postgresql:///shop?host=/run/pg", "plain")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
-__all__ = ["export_lines", "urls"]
+__all__ = ["export_lines", "urls", "variables"]
 
 
 class _Service(Protocol):
@@ -21,18 +22,40 @@ class _Service(Protocol):
     @property
     def driver(self) -> str: ...
 
+    @property
+    def url(self) -> Mapping[str, Any] | None: ...
+
 
 def urls(services: Iterable[_Service], url: Callable[[str, str], str], driver: str = "") -> dict[str, str]:
-    """Each service's URL variable with the URL of its database, which `url` gives (`Embedded.url`).
+    """Each service's variables with the URL of its database (or its parts), which `url` gives (`Embedded.url`).
 
     Args:
         services: which ones.
         url: `(database, driver) -> URL`.
         driver: what stands before `://`; empty: what each service connects with.
     """
-    return {
-        service.url_variable: url(service.database, driver or f"postgresql+{service.driver}") for service in services
+    found: dict[str, str] = {}
+    for service in services:
+        found |= variables(service, url(service.database, driver or f"postgresql+{service.driver}"))
+    return found
+
+
+def variables(service: _Service, url: str) -> dict[str, str]:
+    """The variables from which a service's `env.py` learns this URL; none, where it reads an ini file."""
+    said = service.url or {}
+    if "ini" in said:
+        return {}
+    if "variables" not in said:
+        return {service.url_variable: url}
+    parsed = urllib.parse.urlsplit(url)
+    parts = {
+        "host": parsed.hostname or "",
+        "port": str(parsed.port or ""),
+        "user": urllib.parse.unquote(parsed.username or ""),
+        "password": urllib.parse.unquote(parsed.password or ""),
+        "name": urllib.parse.unquote(parsed.path.removeprefix("/")),
     }
+    return {name: parts[part] for part, name in said["variables"].items()}
 
 
 def export_lines(variables: Mapping[str, str]) -> list[str]:

@@ -7,6 +7,8 @@ name a place outside the service's versions folder.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 from stillroom import errors
 from stillroom.runtime import faults, revisions
@@ -19,19 +21,26 @@ SIZE_LIMIT = 8 * 1024 * 1024
 """Bytes. The largest migration seen in 76 real histories is far below one hundredth of it."""
 
 _NAME = re.compile(r"\w[\w .,+=@~-]*\.py")
+_FOLDER = re.compile(r"\w[\w .+=@~-]*")
 _NAME_LIMIT = 255  # bytes; what file systems take
 _RESERVED = re.compile(r"(?:__\w+__|env|con|prn|aux|nul|com\d|lpt\d)(?:\..*)?\.py", re.IGNORECASE)
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, folders: Sequence[Path] = ()) -> None:
     """Refuse a name that is not that of a plain revision file.
+
+    Args:
+        name: as sent.
+        folders: the versions folders, where folders below them count (by year, say): then the name may lead into one.
 
     Raises:
         errors.StillroomError: a slash, a backslash, a leading dot, `..`, a NUL, an absolute path, another suffix than
             `.py`, a name with a meaning of its own (`__init__.py`, `env.py`, a device on Windows), or too long.
     """
+    *below, plain = name.split("/") if folders else [name]
     too_long = len(name.encode("utf-8", "surrogatepass")) > _NAME_LIMIT
-    if too_long or not _NAME.fullmatch(name) or ".." in name or _RESERVED.fullmatch(name):
+    bad = not _NAME.fullmatch(plain) or ".." in name or _RESERVED.fullmatch(plain)
+    if too_long or bad or not all(_FOLDER.fullmatch(each) for each in below) or _leads_out(below, folders):
         shown = name if len(name) <= 100 else name[:99] + "…"
         raise errors.StillroomError(
             f"The target sent a file called {shown!r}, which is no plain name of a revision file; nothing was written.",
@@ -39,7 +48,14 @@ def check_name(name: str) -> None:
         )
 
 
-def check_file(name: str, size: int, sha256: str, content: bytes, *, revision: str) -> None:
+def _leads_out(below: Sequence[str], folders: Sequence[Path]) -> bool:
+    """Whether a link among the folders below leads out of a versions folder."""
+    return any(not each.joinpath(*below).resolve().is_relative_to(each.resolve()) for each in folders)
+
+
+def check_file(
+    name: str, size: int, sha256: str, content: bytes, *, revision: str, folders: Sequence[Path] = ()
+) -> None:
     """Refuse a file that is not, byte for byte, the revision that the target says it made.
 
     Args:
@@ -48,11 +64,12 @@ def check_file(name: str, size: int, sha256: str, content: bytes, *, revision: s
         sha256: hexadecimal, as announced.
         content: as arrived.
         revision: the revision id that it has to hold.
+        folders: see `check_name`.
 
     Raises:
         errors.StillroomError: anything is wrong with it; nothing has been written.
     """
-    check_name(name)
+    check_name(name, folders)
     _check_bytes(name, size, sha256, content)
     try:
         content.decode("utf-8")

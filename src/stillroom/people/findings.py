@@ -10,9 +10,11 @@ from stillroom import fleet
 from stillroom.people import fitting, tables
 from stillroom.reports import Report
 
-__all__ = ["document", "lines", "show", "summary", "versions"]
+__all__ = ["MARKS", "document", "lines", "painted", "show", "summary", "versions"]
 
-_MARKS = {"ok": "✓", "skipped": "-", "warning": "!", "error": "✗"}
+MARKS = {"ok": "✓", "skipped": "-", "warning": "!", "error": "✗"}
+"""What stands before a finding of each level."""
+
 _COLOURS = {"ok": "32", "skipped": "2", "warning": "33", "error": "31"}
 _TITLES = {"alembic": "Alembic", "sqlalchemy": "SQLAlchemy"}
 
@@ -21,12 +23,10 @@ def show(outcomes: Sequence[fleet.Outcome[Report]], *, verbose: bool) -> None:
     """Prints the reports to standard output, in colour where that is a terminal."""
     reports = [each.value for each in outcomes if each.value is not None]
     width = max((len(each.service) for each in reports), default=0)
-    paint = sys.stdout.isatty()
     shared = () if verbose or len(reports) < 2 else _shared(reports)
     for report in reports:
         for level, line in lines(report, width, verbose=verbose, without=shared):
-            shown = fitting.fit(line, sys.stdout)
-            sys.stdout.write(f"{_painted(shown, level) if paint else shown}\n")
+            sys.stdout.write(f"{painted(fitting.fit(line, sys.stdout), level)}\n")
     if shared:
         sys.stdout.write("\n" + fitting.fit(f"all of them: {' · '.join(shared)}", sys.stdout) + "\n")
     sys.stdout.write(f"\n{_closing(reports)}\n")
@@ -51,11 +51,11 @@ def lines(
         without: parts of the summary that are told elsewhere.
     """
     facts = " · ".join(part for part in _facts(report) if part not in without)
-    yield report.level, f"{_MARKS[report.level]} {report.service:<{width}}  {facts}".rstrip()
+    yield report.level, f"{MARKS[report.level]} {report.service:<{width}}  {facts}".rstrip()
     for finding in report.findings:
         if verbose or finding.level in ("warning", "error"):
             message = finding.message.removeprefix(f"{report.service}: ")
-            yield finding.level, f"    {_MARKS[finding.level]} {finding.check}: {message}"
+            yield finding.level, f"    {MARKS[finding.level]} {finding.check}: {message}"
             if finding.mend:
                 yield "", f"      → {finding.mend}"
             detail = str(finding.data.get("detail", "")) if verbose else ""
@@ -131,5 +131,8 @@ def _closing(reports: Sequence[Report]) -> str:
 _WORDS = (("ok", "ready"), ("warning", "with warnings"), ("error", "with errors"))
 
 
-def _painted(line: str, level: str) -> str:
-    return f"\x1b[{_COLOURS[level]}m{line}\x1b[0m" if level in _COLOURS else line
+def painted(line: str, level: str) -> str:
+    """The line in the colour of its level, where standard output is a terminal."""
+    if level not in _COLOURS or not sys.stdout.isatty():
+        return line
+    return f"\x1b[{_COLOURS[level]}m{line}\x1b[0m"

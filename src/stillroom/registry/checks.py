@@ -18,6 +18,7 @@ __all__ = ["Checks"]
 
 DataPath = tuple[str | int, ...]
 
+_HISTORY = ("config", "ini_section", "script_location", "version_locations")
 _DESTINATIONS = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE", "PGSERVICEFILE")
 
 
@@ -72,11 +73,14 @@ class Checks:
             self._path(draft)
             self._python(draft)
             self._env(draft)
+            self._url(draft)
             for name in draft.values["after"]:
                 if name not in self._names:
                     self._at(draft, "after", self._unknown_service(name), item=name)
-            if draft.values["schemas"] == ():
-                self._at(draft, "schemas", "is empty; name at least one schema, or leave the key out")
+            for field, what in (("schemas", "schema"), ("version_locations", "folder")):
+                if draft.values[field] == ():
+                    self._at(draft, field, f"is empty; name at least one {what}, or leave the key out")
+            self._bootstrap(draft)
 
     def together(self, drafts: Sequence[resolve.Draft]) -> None:
         """The services of one environment among each other: order, shared databases, shared histories."""
@@ -86,15 +90,21 @@ class Checks:
             self._at(by_name[cycle[0]], "after", f"a cycle, each waits for the next: {' -> '.join(cycle)}", own=True)
         for draft, text in neighbours.clashes([each for each in drafts if not self._doubtful(each, neighbours.FIELDS)]):
             self._at(draft, "database", text, own=True)
-        histories: dict[Path, resolve.Draft] = {}
+        histories: dict[tuple[object, ...], resolve.Draft] = {}
         for draft in drafts:
-            if self._doubtful(draft, ("path", "config")):
+            if self._doubtful(draft, ("path", *_HISTORY)):
                 continue
-            folder = resolve.absolute(draft.values["path"], self._root)
-            other = histories.setdefault(resolve.absolute(draft.values["config"], folder), draft)
+            other = histories.setdefault(self._history(draft), draft)
             if other is not draft:
                 text = f"the same file as the one of '{other.name}'; two services cannot share one history"
                 self._at(draft, "config", text, own=True)
+
+    def _history(self, draft: resolve.Draft) -> tuple[object, ...]:
+        """What tells which history a service has: its configuration file, and what holds instead of that."""
+        folder = resolve.absolute(draft.values["path"], self._root)
+        config, section, script, versions = (draft.values[field] for field in _HISTORY)
+        file = resolve.config(config, script, folder)
+        return (file or folder, section, script, versions)
 
     def _default(self, said: str | None, environments: Sequence[str]) -> None:
         if said is not None and said not in environments:
@@ -120,6 +130,15 @@ class Checks:
             if problem:
                 self._at(draft, field, problem, item=None if isinstance(value, str) else text)
 
+    def _bootstrap(self, draft: resolve.Draft) -> None:
+        said: str | tuple[str, ...] | None = draft.values["bootstrap"]
+        if isinstance(said, str):
+            problem = formats.function(said)
+            if problem:
+                self._at(draft, "bootstrap", f"{problem}; a command is a list: [python, -m, app.prepare]")
+        elif said is not None and not (said and said[0].strip()):
+            self._at(draft, "bootstrap", "is empty; name a function or a command, or leave the key out")
+
     def _path(self, draft: resolve.Draft) -> None:
         text: str = draft.values["path"]
         if not text.strip() or "\0" in text:
@@ -144,13 +163,26 @@ class Checks:
 
     def _env(self, draft: resolve.Draft) -> None:
         env: Mapping[str, str] = draft.values["env"]
+        other_way = draft.values["url"] is not None and "argument" not in draft.values["url"]
         for field in ("url_variable", "scratch_url_variable"):
-            if draft.values[field] in env:
+            if draft.values[field] in env and not (other_way and field == "url_variable"):
                 text = f"stillroom sets this variable itself (it is the {field}); leave it out"
                 self._at(draft, "env", text, item=draft.values[field])
         for name in _DESTINATIONS:
             if name in env:
                 self._at(draft, "env", "stillroom chooses the database; leave this out", item=name)
+
+    def _url(self, draft: resolve.Draft) -> None:
+        """The way in which env.py learns its URL: one, and no other beside it."""
+        problem = formats.url(draft.values["url"])
+        said, variable = draft.origins["url"], draft.origins["url_variable"]
+        if problem and not any(each[: len(said)] == said for each in self._unsaid):
+            self._at(draft, "url", problem)
+        if said and said[:-1] == variable[:-1] and "argument" not in (draft.values["url"] or {"argument": ""}):
+            self._at(draft, "url", "says another way than `url_variable` beside it; keep the one by which env.py goes")
+        command: tuple[str, ...] | None = draft.values["password_command"]
+        if command is not None and not (command and command[0].strip()):
+            self._at(draft, "password_command", "is empty; name a program, or leave the key out")
 
     def _unknown_service(self, name: str) -> str:
         return f"unknown service {shown(name)}{similar(name, self._names)}; there are: {listed(self._names)}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from stillroom.registry import model
 from stillroom.registry.mistakes import holds_secret, shown
@@ -19,8 +20,10 @@ __all__ = [
     "NO_MERGING",
     "UNUSED",
     "environment_name",
+    "function",
     "is_secret_variable",
     "service_name",
+    "url",
     "variable",
 ]
 
@@ -111,6 +114,14 @@ def _metadata(text: str) -> str | None:
     return f"{shown(text)} is not `module:attribute`, as in `app.models:Base.metadata`"
 
 
+def function(text: str) -> str | None:
+    """A function that can be imported: `module:function`."""
+    module, colon, name = text.partition(":")
+    if colon and _MODULE.fullmatch(module) and _MODULE.fullmatch(name):
+        return None
+    return f"{shown(text)} is not `module:function`, as in `app.startup:prepare`"
+
+
 def _identifier(text: str) -> str | None:
     if not text.strip() or "\0" in text:
         return "is empty; a name is expected"
@@ -142,9 +153,34 @@ def _filled(text: str) -> str | None:
     return None if text.strip() and "\0" not in text else "is empty"
 
 
+def url(said: Mapping[str, Any] | None) -> str | None:
+    """The way in which env.py learns its URL, if it is said at all."""
+    if said is None:
+        return None
+    if len(said) != 1:
+        return f"say exactly one of {', '.join(_URL_WAYS)}; {'several are' if said else 'none is'} said"
+    ((way, value),) = said.items()
+    if way == "variables":
+        return next(filter(None, (variable(each) for each in value.values())), None)
+    if not value.strip() or not value.isprintable() or any(each in value for each in _URL_WAYS[way]):
+        return (
+            f"{shown(value)} is no key of {'an ini file' if way == 'ini' else '-x'}, as `sqlalchemy.url` or `db_url` is"
+        )
+    return None
+
+
+_URL_WAYS = {"variables": "", "ini": "=:[] ", "argument": "= "}
+"""The ways, with what may not stand in their key."""
+
+
 BY_FIELD: Mapping[str, Callable[[str], str | None]] = {
     "path": _filled,
     "config": _filled,
+    "ini_section": _filled,
+    "script_location": _filled,
+    "version_locations": _filled,
+    "prepend_sys_path": _filled,
+    "setup": function,
     "models": _module,
     "metadata": _metadata,
     "url_variable": variable,

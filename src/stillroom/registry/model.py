@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 __all__ = ["DATABASES", "JOB_NAME_EXTRA", "TARGETS", "Environment", "Fleet", "Service"]
 
@@ -29,16 +30,31 @@ class Service:
         name: the key in `services:`; a DNS-1123 label.
         environment: name of the environment that these facts hold in.
         path: folder of the service's code on this machine, absolute.
-        config: the `alembic.ini` on this machine, absolute; always inside or beside `path` as the registry says.
+        config: the configuration file on this machine, absolute; None: none is named, and `script_location` is, so that
+            there need not be any.
         models: modules to import so that every model is known; empty when `env.py` imports them itself.
         metadata: `module:attribute` of the `MetaData`; None: found as `Base.metadata` or env.py's `target_metadata`.
         url_variable: name of the variable from which `env.py` reads the database's URL.
+        ini_section: the section of the ini file (`alembic -n`).
+        script_location: folder of `env.py`, as written (relative to `path`, absolute, `package:folder`), or None: as the
+            configuration file says.
+        version_locations: folders of revision files, written the same way; None: as the configuration file says.
+        recursive_version_locations: whether folders below count; None: as the configuration file says.
+        prepend_sys_path: folders to import from, relative to `path`; None: as the configuration file says.
+        setup: `module:function` to be called before Alembic, or None.
+        run_in: "main" or "thread": where `env.py` runs.
+        bootstrap: `module:function`, or a command's arguments, that comes before the first revision; None: nothing does.
+        url: another way in which `env.py` learns its URL, with one key: `variables` (part to name of a variable; parts
+            are `name`, `host`, `port`, `user`, `password`), `ini` (a key of the ini's section) or `argument` (a key of
+            `-x`, whose value is in `url_variable`); None: `url_variable` is the way. Treat as read-only.
+        password_command: program and arguments that print the password of the URL; None: it stands in the URL.
         driver: "asyncpg", "psycopg" or "psycopg2": what the embedded server's URLs are made for.
         scratch_url_variable: name of the variable that holds the URL of an empty scratch database, or None.
         database: name that tells who shares a database; the embedded server's database is called so.
         schemas: what the service owns in it; None: derived from its metadata and history.
         version_table: Alembic's version table; None: read from `env.py`.
         version_table_schema: the schema of it; None: read from `env.py`.
+        version_width: how many characters its column holds; None: as `env.py` or a revision makes it, or else 32.
         extensions: PostgreSQL extensions that must exist before the first migration.
         heads: how many heads the history is meant to have.
         python: interpreter. Target local: an absolute path, None: the one that runs stillroom. Elsewhere: a command or
@@ -57,7 +73,7 @@ class Service:
     name: str
     environment: str
     path: Path
-    config: Path
+    config: Path | None
     models: tuple[str, ...]
     metadata: str | None
     url_variable: str
@@ -79,6 +95,27 @@ class Service:
     message: str
     shares_with: tuple[str, ...] = ()
     driver: str = "asyncpg"
+    ini_section: str = "alembic"
+    script_location: str | None = None
+    version_locations: tuple[str, ...] | None = None
+    recursive_version_locations: bool | None = None
+    prepend_sys_path: tuple[str, ...] | None = None
+    setup: str | None = None
+    run_in: str = "main"
+    bootstrap: str | tuple[str, ...] | None = None
+    url: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    password_command: tuple[str, ...] | None = None
+    version_width: int | None = None
+
+    @property
+    def url_source(self) -> str:
+        """Where the URL comes from, in words: `DATABASE_URL`; `DB_HOST, DB_NAME`; `sqlalchemy.url in alembic.ini`."""
+        said = self.url or {}
+        if "variables" in said:
+            return ", ".join(said["variables"].values())
+        if "ini" in said and self.config is not None:
+            return f"{said['ini']} in {self.config.name}"
+        return self.url_variable
 
     @property
     def env_name(self) -> str:

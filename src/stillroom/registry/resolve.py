@@ -15,7 +15,18 @@ from typing import Any
 
 from stillroom.registry import model, placeholders, shape
 
-__all__ = ["BUILT_IN", "Draft", "absolute", "at", "default", "drafts", "environments", "interpreter", "services"]
+__all__ = [
+    "BUILT_IN",
+    "Draft",
+    "absolute",
+    "at",
+    "config",
+    "default",
+    "drafts",
+    "environments",
+    "interpreter",
+    "services",
+]
 
 DataPath = tuple[str | int, ...]
 
@@ -114,10 +125,15 @@ class _Layers:
 
     def lay(self, said: shape.ServiceShape | None, path: DataPath, *, without: str = "") -> None:
         """Lay what a service (or `defaults`) says over what was said before."""
-        for field in said.model_fields_set if said is not None else ():
+        fields = said.model_fields_set if said is not None else set()
+        if "url_variable" in fields and "url" not in fields and "argument" not in (self.values["url"] or {}):
+            self.forget("url")  # it says another way
+        for field in fields:
             if field == without:
                 continue
             value = getattr(said, field)
+            if isinstance(value, shape.UrlShape):
+                value = value.model_dump(exclude_none=True)
             self.origins[field] = (*path, field)
             if field == "env":
                 self.origins.update({f"env.{key}": (*path, field, key) for key in value})
@@ -159,6 +175,13 @@ def at(data: Any, path: DataPath) -> Any:
     return data
 
 
+def config(said: str | None, script_location: str | None, path: Path) -> Path | None:
+    """The configuration file that is meant: the one that is named, or Alembic's own, or none where none is needed."""
+    if said is None and script_location is not None:
+        return None
+    return absolute(said or "alembic.ini", path)
+
+
 def interpreter(text: str, root: Path) -> str:
     """The interpreter that a local `python:` means: a path, or a bare command (`python3.12`) that PATH has."""
     path = absolute(text, root)
@@ -175,7 +198,7 @@ def _service(draft: Draft, together: list[str], root: Path) -> model.Service:
         name=draft.name,
         environment=draft.environment,
         path=path,
-        config=absolute(values.pop("config"), path),
+        config=config(values.pop("config"), values["script_location"], path),
         time_limit=float(values.pop("time_limit")),
         shares_with=tuple(name for name in together if name != draft.name),
         python=python if python is None or draft.remote else interpreter(python, root),

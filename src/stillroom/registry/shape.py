@@ -22,6 +22,8 @@ __all__ = [
     "LocalEnvironment",
     "ServiceShape",
     "SshEnvironment",
+    "UrlShape",
+    "UrlVariables",
 ]
 
 
@@ -33,6 +35,12 @@ def _plain(value: object) -> object:
     if isinstance(value, str):
         return value
     raise PydanticCustomError("plain_value", "a text, number or truth value is expected")
+
+
+def _text_or_list(value: object) -> object:
+    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        return value
+    raise PydanticCustomError("text_or_list", "a text or a list of texts is expected")
 
 
 Texts = Annotated[
@@ -49,13 +57,53 @@ Plain = Annotated[
 ]
 """The value of an environment variable; numbers and truth values are taken as they are written."""
 
+Step = Annotated[
+    Any,
+    pydantic.BeforeValidator(_text_or_list),
+    pydantic.WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""A function (`module:function`, a text) or a command (a list of its arguments)."""
+
 Scratch = Literal["embedded", "create"]
 Driver = Literal["asyncpg", "psycopg", "psycopg2"]
+RunIn = Literal["main", "thread"]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class _Shape(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class UrlVariables(_Shape):
+    """The variables from which env.py puts its URL together."""
+
+    name: str
+    """Name of the variable that holds the database's name."""
+
+    host: str | None = None
+    """Name of the variable that holds the host, or the folder of the socket. Default: none, as libpq has it."""
+
+    port: str | None = None
+    """Name of the variable that holds the port. Default: none, 5432."""
+
+    user: str | None = None
+    """Name of the variable that holds the role. Default: none, as libpq has it."""
+
+    password: str | None = None
+    """Name of the variable that holds the password. Default: none."""
+
+
+class UrlShape(_Shape):
+    """How env.py learns its URL where that is not one variable: exactly one of these."""
+
+    variables: UrlVariables | None = None
+    """The variables that hold its parts."""
+
+    ini: str | None = None
+    """The key in the ini's section under which it stands: `sqlalchemy.url`, mostly."""
+
+    argument: str | None = None
+    """The key of `alembic -x key=URL`; the URL itself is in `url_variable`."""
 
 
 class ServiceShape(_Shape):
@@ -68,8 +116,36 @@ class ServiceShape(_Shape):
     path: str = "services/{name}"
     """Folder of the service's code, relative to this file. Default: where most repositories have it."""
 
-    config: str = "alembic.ini"
-    """Alembic's configuration file, relative to `path`. Default: Alembic's own."""
+    config: str | None = None
+    """Alembic's configuration file, relative to `path`: an ini file, or a pyproject.toml with [tool.alembic]. Default:
+    `alembic.ini`, or else `pyproject.toml`; with `script_location` there may be none at all."""
+
+    ini_section: str = "alembic"
+    """Section of the ini file that holds for this service (`alembic -n`). Default: Alembic's own."""
+
+    script_location: str | None = None
+    """Folder of env.py, relative to `path`, absolute, or `package:folder` inside an installed package. Default: read
+    from the configuration file."""
+
+    version_locations: Texts | None = None
+    """Folders of revision files, each as `script_location` is written. Default: read from the configuration file, or
+    else `versions` beside env.py."""
+
+    recursive_version_locations: bool | None = None
+    """True: revision files lie in folders below, too (by year, say). Default: read from the configuration file."""
+
+    prepend_sys_path: Texts | None = None
+    """Folders, relative to `path`, from which the service's code is imported. Default: read from the configuration file."""
+
+    setup: str | None = None
+    """`module:function` that has to be called before Alembic, without arguments. Default: none."""
+
+    run_in: RunIn = "main"
+    """Where env.py runs: `main`, or `thread` for one that insists on a worker thread. Default: as Alembic runs it."""
+
+    bootstrap: Step | None = None
+    """What makes an empty database ready for the first revision, where that is not Alembic's doing: `module:function`, or
+    a command as a list, run in `path`. Default: nothing."""
 
     models: Texts = []
     """Module or modules whose import makes every model known. Default: none, env.py imports them itself."""
@@ -81,6 +157,13 @@ class ServiceShape(_Shape):
     url_variable: str = "{NAME}_DATABASE_URL"
     """Name of the environment variable from which env.py reads the database's URL. Default: one variable a service, so
     that a whole fleet fits into one shell."""
+
+    url: UrlShape | None = None
+    """Another way in which env.py learns its URL, instead of `url_variable`. Default: none."""
+
+    password_command: Texts | None = None
+    """Program and arguments, without a shell, run on the operator's machine once a run; what it prints is the password
+    of the service's URL (a cloud's token, say). Default: none."""
 
     driver: Driver = "asyncpg"
     """What the service connects with: the embedded server's URLs are made for it. Default: the driver of async code."""
@@ -100,6 +183,10 @@ class ServiceShape(_Shape):
 
     version_table_schema: str | None = None
     """Schema of the version table. Default: read from env.py."""
+
+    version_width: int | None = Field(None, ge=1, le=10000)
+    """Characters that the version table's column holds, where that is not Alembic's 32. Default: as env.py or a revision
+    makes it, or else 32."""
 
     extensions: Texts = []
     """PostgreSQL extensions that must exist before the first migration. Default: none."""

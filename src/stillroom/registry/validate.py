@@ -25,6 +25,7 @@ _KINDS: dict[str, type[shape.EnvironmentShape]] = {
     "kubernetes": shape.KubernetesEnvironment,
     "ssh": shape.SshEnvironment,
 }
+_PARTS: dict[Path, type[pydantic.BaseModel]] = {("url",): shape.UrlShape, ("url", "variables"): shape.UrlVariables}
 _NO_EMBEDDED = (
     "only an environment with target local can have its databases on the embedded server; elsewhere the service has "
     "its own URL variable: leave this out (`scratch: embedded` lets generation use the embedded server)"
@@ -172,8 +173,8 @@ def _unknown_key(document: positions.Document, path: Path, found: Mapping[str, A
     allowed = list(_model_at(found["loc"]).model_fields)
     elsewhere = _belongs_elsewhere(key, found["loc"])
     if elsewhere:
-        return f"{elsewhere}; allowed here: {listed(allowed)}"
-    return f"unknown key{similar(key, allowed)}; allowed: {listed(allowed)}"
+        return f"{elsewhere}; allowed here: {listed(allowed, most=len(allowed))}"
+    return f"unknown key{similar(key, allowed)}; allowed: {listed(allowed, most=len(allowed))}"
 
 
 def _model_at(loc: tuple[str | int, ...]) -> type[pydantic.BaseModel]:
@@ -182,7 +183,8 @@ def _model_at(loc: tuple[str | int, ...]) -> type[pydantic.BaseModel]:
         return shape.FileShape
     if loc[0] == "environments" and len(loc) == 4:
         return _KINDS[str(loc[2])]
-    return shape.ServiceShape
+    within = loc[{"defaults": 1, "services": 2}.get(str(loc[0]), 5) : -1]  # the key's place in a service
+    return _PARTS.get(within, shape.ServiceShape)
 
 
 def _belongs_elsewhere(key: str, loc: tuple[str | int, ...]) -> str | None:
@@ -205,6 +207,8 @@ def _belongs_elsewhere(key: str, loc: tuple[str | int, ...]) -> str | None:
 def _missing(document: positions.Document, path: Path, found: Mapping[str, Any]) -> str:
     if path == ("services",):
         return "is missing; name at least one service, each on a line of its own (`auth:`)"
+    if path[-2:] == ("variables", "name"):
+        return "is missing; name the variable that holds the database's name"
     return f"is missing; an environment with target {found['input'].get('target')} needs it"
 
 
@@ -232,6 +236,8 @@ def _mapping_expected(document: positions.Document, path: Path, found: Mapping[s
         example = "names with a colon, `auth:`, each on a line of its own"
     elif path == ("environments",):
         example = "`development: {target: local}`"
+    elif path[-1] == "url":
+        example = "`url: {ini: sqlalchemy.url}`; one variable that holds all of it is `url_variable: NAME`"
     return f"a mapping is expected ({example}), found {_kind(found['input'])}"
 
 
@@ -283,6 +289,7 @@ _TELLERS: dict[str, Callable[[positions.Document, Path, Mapping[str, Any]], str]
     "float_type": _expected("a number"),
     "finite_number": _expected("a finite number"),
     "list_type": _expected("a list, like [a, b], or one text"),
+    "text_or_list": _expected("`module:function`, or a list with a command and its arguments,"),
     "dict_type": _mapping_expected,
     "model_type": _mapping_expected,
     "model_attributes_type": _mapping_expected,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import faults
+from . import faults, missing
 
 __all__ = ["blamed"]
 
@@ -42,7 +43,7 @@ def _fault(service: str, doing: str, error: Exception, url: str | None) -> fault
     for cause in _chain(error):
         if isinstance(cause, faults.Fault):
             return cause
-        for judge in (_import_error, _missing_variable, _settings_error, _database_error, _alembic_error):
+        for judge in (_import_error, _database_error, _alembic_error, _percent_error, _missing_variable):
             found = judge(service, doing, cause)
             if isinstance(found, faults.DatabaseFault) and url is not None:
                 _diagnose(found, cause, url)
@@ -94,34 +95,21 @@ def _import_error(service: str, doing: str, error: BaseException) -> faults.Faul
 
 
 def _missing_variable(service: str, doing: str, error: BaseException) -> faults.Fault | None:
-    if not isinstance(error, KeyError) or not error.args or not isinstance(error.args[0], str):
+    names = missing.variables(error)
+    if not names:
         return None
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames or not frames[-1].filename.endswith(("os.py", "<frozen os>")):
-        return None
-    name = error.args[0]
-    return faults.ProjectFault(
-        "variable-missing",
-        f"{service}: {doing} needs the environment variable {name}, which is not set{_place(error)}",
-        f"set {name}, or give it a harmless value for migrations under env: in services.yaml",
-        data={"variable": name},
+    several = len(names) > 1
+    shown = (
+        f"the environment variables {', '.join(names)}, which are"
+        if several
+        else f"the environment variable {names[0]}, which is"
     )
-
-
-def _settings_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
-    """A pydantic settings class that misses fields, recognised without importing pydantic."""
-    errors = getattr(error, "errors", None)
-    if type(error).__name__ != "ValidationError" or not callable(errors):
-        return None
-    missing = [".".join(map(str, each["loc"])) for each in errors() if each.get("type") == "missing"]
-    if not missing:
-        return None
-    names = ", ".join(each.upper() for each in missing)
     return faults.ProjectFault(
         "variable-missing",
-        f"{service}: {doing} needs settings that are not set: {names}{_place(error)}",
-        "set them in the environment, or give them harmless values for migrations under env: in services.yaml",
-        data={"variables": missing},
+        f"{service}: {doing} needs {shown} not set{_place(error)}",
+        f"set {'them' if several else 'it'}, or say in services.yaml what will do for migrations: "
+        f"env: {{{', '.join(f'{each}: ...' for each in names)}}}",
+        data={"variable": names[0], "variables": names},
     )
 
 
@@ -134,9 +122,30 @@ def _database_error(service: str, doing: str, error: BaseException) -> faults.Fa
     return faults.DatabaseFault(
         "statement-failed",
         f"{service}: {doing} failed in the database: {_first_line(original)}{shown}{_place(error)}",
-        "mend the revision (or the model it comes from) that holds this statement",
+        _mend(_first_line(original)),
         data={"statement": _shorten(statement or ""), "sqlstate": _sqlstate(original)},
     )
+
+
+_FIRST_THERE = (
+    (
+        re.compile(r'role "(?P<name>[^"]+)" does not exist'),
+        "make the role on the server before (CREATE ROLE {name};), or let the revision make it where it is not there",
+    ),
+    (
+        re.compile(r'extension "(?P<name>[^"]+)" is not available'),
+        "install the extension {name} on the server, or take it out of the revision",
+    ),
+)
+
+
+def _mend(said: str) -> str:
+    """What to do about a statement that the server refused."""
+    for pattern, mend in _FIRST_THERE:
+        match = pattern.search(said)
+        if match:
+            return mend.format(name=match["name"])
+    return "mend the revision (or the model it comes from) that holds this statement"
 
 
 def _diagnose(found: faults.DatabaseFault, error: BaseException, url: str) -> None:
@@ -167,6 +176,17 @@ def _alembic_error(service: str, doing: str, error: BaseException) -> faults.Fau
     )
 
 
+def _percent_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
+    """An ini file takes `%` for the beginning of a name; a password that is encoded in a URL has some."""
+    if not isinstance(error, ValueError) or not str(error).startswith("invalid interpolation syntax"):
+        return None
+    return faults.ProjectFault(
+        "percent-not-doubled",
+        f"{service}: {doing} failed: a text with % in it was given to the ini file as it is{_place(error)}",
+        'double it there: config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))',
+    )
+
+
 def _exited(service: str, doing: str, error: SystemExit) -> faults.Fault:
     return faults.ProjectFault(
         "service-code-exited",
@@ -179,7 +199,12 @@ def _exited(service: str, doing: str, error: SystemExit) -> faults.Fault:
 def _place(error: BaseException) -> str:
     """` (file:line)` of the innermost frame in the service's own code; empty where there is none."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not any(part in frame.filename for part in _FOREIGN)]
+    # Compiled libraries give names such as lib/sqlalchemy/engine/_result_cy.py, which are nowhere here.
+    own = [
+        frame
+        for frame in frames
+        if os.path.isabs(frame.filename) and not any(part in frame.filename for part in _FOREIGN)  # noqa: PTH117
+    ]
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 

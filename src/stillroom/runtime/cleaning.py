@@ -116,10 +116,9 @@ def dump_rows(
     """
     kept = connection.run(url, lambda conn: reset.plan(conn, own).kept)
     without = [each.name for each in kept if each.is_relation]
-    made = dump.dump(url, own, _major(found), target, options.get("programs") or (), without=without)
-    facts_of_it = {each: found[each] for each in ("address", "server_version", "rows")}
-    dump.note(made, facts_of_it)
-    return {**facts_of_it, **made}
+    about = {each: found[each] for each in ("address", "server_version", "rows")}
+    made = dump.dump(url, own, _major(found), target, options.get("programs") or (), without=without, about=about)
+    return {**about, **made}
 
 
 def restore_database(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import amend, blame, faults, known_drops, project, revisions, rewrite
+from . import amend, blame, faults, known_drops, project, revisions, rewrite, sqltext
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
@@ -77,15 +77,21 @@ def autogenerate(
 
     draft = Draft()
 
+    reached = False
+
     def directives(context: MigrationContext, revision: Any, scripts: list[MigrationScript]) -> None:
+        nonlocal reached
+        reached = True
         _look(of, context, draft)
+        own = {f"table:{_full(name)}" for name in draft.metadata_tables}
         for operations in (scripts[0].upgrade_ops, scripts[0].downgrade_ops):
-            known_drops.leave_out(operations, strangers)
+            known_drops.leave_out(operations, [each for each in strangers if each not in own])
         amended = amend.amend(context, scripts[0], of.service, carried)
         draft.prerequisites, draft.mended = amended.prerequisites, list(amended.mended)
         draft.empty = scripts[0].upgrade_ops.is_empty() if scripts[0].upgrade_ops is not None else True
 
     config = of.config(versions)
+    vars(config.cmd_opts)["autogenerate"] = True  # hooks of env.py ask for it: `if config.cmd_opts.autogenerate`
     before = set(versions.rglob("*.py"))
     with _frozen_date(), blame.blamed(of.service.name, "autogenerate"):
         command.revision(
@@ -95,6 +101,8 @@ def autogenerate(
             rev_id=PLACEHOLDER,
             process_revision_directives=directives,
         )
+    if not reached:
+        raise of.did_nothing(of.script(config))
     made = set(versions.rglob("*.py")) - before
     if not made:
         draft.empty = True
@@ -112,6 +120,12 @@ def _look(of: project.Project, context: MigrationContext, draft: Draft) -> None:
             f"{of.service.name}: the metadata that env.py gives to Alembic holds no table",
             "import the modules with the models in env.py before target_metadata is read",
         )
+
+
+def _full(name: str) -> str:
+    """A table of the metadata as the catalog names it."""
+    schema, _, table = name.rpartition(".")
+    return f"{sqltext.as_written(schema or 'public')}.{sqltext.as_written(table)}"
 
 
 @contextlib.contextmanager
@@ -142,19 +156,32 @@ def _finish(path: Path, versions: Path, of: project.Project, draft: Draft, messa
         draft.name = _name(of, draft.revision, message)
     else:
         # A hook of env.py numbers the revisions its own way.
-        draft.revision, draft.source, draft.name = given, source, path.name
+        draft.revision, draft.source, draft.name = given, source, _renamed(of, given, message, path, versions)
     path.unlink()
+    (versions / draft.name).parent.mkdir(parents=True, exist_ok=True)
     (versions / draft.name).write_text(draft.source, encoding="utf-8")
 
 
 def _name(of: project.Project, revision: str, message: str) -> str:
-    """The file name by the project's `file_template`; by Alembic's default where that has a date or folders in it."""
+    """The file's place in its version location, by the project's `file_template` and today's date.
+
+    By Alembic's default where the template makes folders in which Alembic would not look.
+    """
     script = of.script(of.config())
+    when = script._generate_create_date()
     slug = "_".join(re.findall(r"\w+", message)).lower()
     length = script.truncate_slug_length
     if len(slug) > length:
         slug = slug[:length].rsplit("_", 1)[0] + "_"
     template = script.file_template
-    if any(token in template for token in _DATE_TOKENS) or "/" in template:
+    if "/" in template and not of.where.recursive:
         template = "%(rev)s_%(slug)s"
-    return str(template % {"rev": revision, "slug": slug}) + ".py"
+    parts = ("year", "month", "day", "hour", "minute", "second")
+    date = {"epoch": int(when.timestamp()), **{each: getattr(when, each) for each in parts}}
+    return str(template % {"rev": revision, "slug": slug, **date}) + ".py"
+
+
+def _renamed(of: project.Project, revision: str, message: str, path: Path, versions: Path) -> str:
+    """The place of a file that a hook has given its id: named by that, unless the template has a date in it."""
+    dated = any(token in of.where.file_template for token in _DATE_TOKENS)
+    return _name(of, revision, message) if dated else path.relative_to(versions).as_posix()

@@ -5,22 +5,24 @@ Passwords travel in the environment of the program, never on its command line.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import destination, faults, ownership, temporary, urls
+from . import destination, faults, makers, ownership, temporary, urls
 
-__all__ = ["check", "dump", "find", "note", "restore"]
+__all__ = ["check", "dump", "find", "restore"]
 
 _FOLDERS = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/opt/homebrew/opt/postgresql@{major}/bin")
 _TIME_LIMIT = 3600.0
+_UNFINISHED = "unfinished-"
 # What a reset keeps is not made again: the archive's entries for it are passed over.
 _KEPT = re.compile(r"^\d+; \d+ \d+ (SCHEMA|EXTENSION|COMMENT|ACL|DEFAULT ACL)\b.*")
 _ABOUT_SCHEMA = re.compile(r"^\d+; \d+ \d+ (COMMENT|ACL) - (SCHEMA|EXTENSION) ")
@@ -60,8 +62,11 @@ def dump(
     folders: Sequence[str] = (),
     *,
     without: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Writes what a service owns to an archive, whole or not at all.
+    """Writes what a service owns to an archive, and beside it a note of what that is; whole or not at all.
+
+    What a killed run left of its own is cleared away first, or finished if only the note's name was missing.
 
     Args:
         url: of the database.
@@ -70,30 +75,70 @@ def dump(
         target: the file; its folder is made. Only its owner may read it.
         folders: where to look for programs first.
         without: tables of others in the same schemas, which this role may not even be able to read.
+        about: facts of the database for the note, JSON-able.
 
     Returns:
         `{"file", "size", "sha256"}`.
 
     Raises:
-        faults.DatabaseFault: `dump-failed`, with what pg_dump said.
+        faults.DatabaseFault: `dump-failed`, with what pg_dump or the disk said.
         faults.RefusedFault: `client-programs-missing`.
     """
     program = find("pg_dump", major, folders)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
+    unfinished, noted = _unfinished(target), _unfinished(_beside(target))
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear(target.parent)
         unfinished.touch(mode=0o600)
         options = ["--format=custom", "--no-password", f"--file={unfinished}", *_selected(owned)]
         _run([str(program), *options, *[f"--exclude-table={table}" for table in without]], url)
-        content_digest = _digest(unfinished)
         if not _entries(find("pg_restore", major, folders), unfinished):
             raise faults.DatabaseFault(
                 "dump-failed", f"the dump {target} holds nothing", "look at the rights of the role on its tables"
             )
+        made = {"file": str(target), "size": unfinished.stat().st_size, "sha256": _digest(unfinished)}
+        _write(noted, json.dumps({**(about or {}), **made}, indent=2))
         unfinished.replace(target)
+        noted.replace(_beside(target))
+    except OSError as error:
+        raise faults.DatabaseFault(
+            "dump-failed",
+            f"the dump cannot be written: {error.filename or target}: {error.strerror}",
+            "make room there, or give yourself the right to write there (`chmod u+w`), then again",
+        ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
-    return {"file": str(target), "size": target.stat().st_size, "sha256": content_digest}
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+            noted.unlink(missing_ok=True)
+    return made
+
+
+def _beside(target: Path) -> Path:
+    return target.with_suffix(".json")
+
+
+def _unfinished(file: Path) -> Path:
+    """What a file is called until it is whole; the name tells who is at it."""
+    return file.with_name(f"{_UNFINISHED}{makers.tag()}-{file.name}.part")
+
+
+def _clear(folder: Path) -> None:
+    """Deals with what processes left that are known to be dead."""
+    for each in sorted(folder.glob(f"{_UNFINISHED}*.part")):
+        tagged = each.name.removeprefix(_UNFINISHED)
+        if makers.dead_tag(tagged):
+            final = folder / tagged.partition("-")[2].removesuffix(".part")
+            if final.suffix == ".json" and final.with_suffix(".dump").exists():
+                each.replace(final)  # killed between the two names: the dump is whole, and so is this
+            else:
+                each.unlink(missing_ok=True)
+
+
+def _write(file: Path, text: str) -> None:
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def restore(url: str, source: Path, sha256: str, major: int, folders: Sequence[str] = ()) -> int:
@@ -135,22 +180,6 @@ def check(source: Path, sha256: str, major: int, folders: Sequence[str] = ()) ->
             "dump-changed", f"{source} is not the dump that was written: its SHA-256 differs", "take another backup"
         )
     find("pg_restore", major, folders)
-
-
-def note(made: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Writes beside a dump what it is; a dump without a note is one that was not finished.
-
-    Args:
-        made: what `dump` returned.
-        facts: of the database, JSON-able.
-    """
-    beside = Path(made["file"]).with_suffix(".json")
-    unfinished = beside.with_suffix(".json.unfinished")
-    with unfinished.open("w", encoding="utf-8") as stream:
-        json.dump({**facts, **made}, stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(beside)
 
 
 def _is_kept(line: str) -> bool:

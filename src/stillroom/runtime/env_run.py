@@ -62,7 +62,7 @@ def run(service: facts.ServiceFacts, url: str | None) -> Ran:
         script = of.script(config)
         with (
             environment.pointed_at(service, url or NOWHERE),
-            guard.only(NOWHERE, variable=service.url_variable),
+            environment.only(service, NOWHERE),
             blame.blamed(service.name, _DOING),
         ):
             watch.run(config, script)

@@ -1,4 +1,4 @@
-"""The URL variable of a service: read, and pointed elsewhere while a block runs."""
+"""The URL of a service: read where `env.py` reads it, pointed elsewhere while a block runs, and guarded."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from . import facts, faults, urls
+from . import facts, faults, guard, source_kinds, sources, urls
 
-__all__ = ["pointed_at", "scratch_url", "service_url"]
+__all__ = ["only", "pointed_at", "scratch_url", "service_url", "working_on"]
 
 
 def service_url(service: facts.ServiceFacts) -> str:
-    """The URL of the service's database, from its variable.
+    """The URL of the service's database, from where `env.py` has it.
+
+    What only the operator side knows of it (a password that does not last) is known to `env.py` from now on.
 
     Raises:
-        faults.ProjectFault: if the variable is not set, or holds no PostgreSQL URL.
+        faults.ProjectFault: if it is not there, or is no URL of PostgreSQL.
     """
-    text = os.environ.get(service.url_variable)
-    if not text:
-        raise faults.ProjectFault(
-            "variable-missing",
-            f"{service.name}: the environment variable {service.url_variable} is not set",
-            f"export {service.url_variable}=postgresql+asyncpg://user@host:5432/database, "
-            "or correct url_variable: in services.yaml",
-            data={"variable": service.url_variable},
-        )
-    return _checked(service, service.url_variable, text)
+    return sources.url(service)
 
 
 def scratch_url(service: facts.ServiceFacts) -> str | None:
@@ -36,43 +29,49 @@ def scratch_url(service: facts.ServiceFacts) -> str | None:
         faults.ProjectFault: if it names one that is not set, or holds no PostgreSQL URL: what was asked for must not
             be left out in silence.
     """
-    if service.scratch_url_variable is None:
+    variable = service.scratch_url_variable
+    if variable is None:
         return None
-    text = os.environ.get(service.scratch_url_variable)
+    text = os.environ.get(variable)
     if not text:
         raise faults.ProjectFault(
             "variable-missing",
-            f"{service.name}: the environment variable {service.scratch_url_variable} is not set",
-            f"set {service.scratch_url_variable} to the URL of an empty database, "
-            "or take scratch_url_variable: out of services.yaml",
-            data={"variable": service.scratch_url_variable},
-        )
-    return _checked(service, service.scratch_url_variable, text)
-
-
-def _checked(service: facts.ServiceFacts, variable: str, text: str) -> str:
-    """The text, if it names a database; else a fault that says which variable is to be corrected."""
-    try:
-        urls.address(text)
-    except faults.ProjectFault as fault:
-        raise faults.ProjectFault(
-            fault.code,
-            f"{service.name}: {variable} holds no PostgreSQL URL: {fault.data['shown']}: {fault.data['why']}",
-            f"export {variable}={urls.FORM} ('@' in a password is %40)",
+            f"{service.name}: the environment variable {variable} is not set",
+            f"set {variable} to the URL of an empty database, or take scratch_url_variable: out of services.yaml",
             data={"variable": variable},
-        ) from fault
+        )
+    source_kinds.checked(service.name, variable, text, f"export {variable}={urls.FORM} ('@' in a password is %40)")
+    sources.keep_secret(text)
     return text
 
 
 @contextlib.contextmanager
 def pointed_at(service: facts.ServiceFacts, url: str) -> Iterator[None]:
-    """While the block runs, the service's variable holds this URL."""
-    before = os.environ.get(service.url_variable)
-    os.environ[service.url_variable] = url
-    try:
+    """While the block runs, the service's `env.py` learns this URL instead of its own.
+
+    Raises:
+        faults.ProjectFault: `source-too-narrow`, `option-untranslatable`.
+    """
+    with sources.pointed_at(service, url):
         yield
-    finally:
-        if before is None:
-            del os.environ[service.url_variable]
-        else:
-            os.environ[service.url_variable] = before
+
+
+@contextlib.contextmanager
+def only(service: facts.ServiceFacts, url: str) -> Iterator[None]:
+    """While the block runs, the service's code can connect to this database and to no other; see `guard.only`."""
+    source = sources.of(service)
+    with guard.only(url, advice=source.advice, kept=source.kept):
+        yield
+
+
+@contextlib.contextmanager
+def working_on(service: facts.ServiceFacts, url: str) -> Iterator[None]:
+    """While the block runs, `env.py` learns this URL, and the service's code can connect to nothing else.
+
+    Raises:
+        faults.ProjectFault: `source-too-narrow`, `option-untranslatable`.
+        guard.Violation: see `guard.only`.
+    """
+    # What the URL leaves to PG* variables is written out: the guard takes those variables away.
+    with pointed_at(service, urls.with_database(url, urls.address(url).database)), only(service, url):
+        yield

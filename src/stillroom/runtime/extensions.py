@@ -10,18 +10,16 @@ from . import amend
 
 __all__ = ["needed"]
 
-_CREATED = re.compile(rb"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?\\?[\"']?([\w-]+)", re.IGNORECASE)
-_COMMENT = re.compile(rb"^\s*#.*$", re.MULTILINE)
 _BUILT_IN = frozenset({"plpgsql"})
 
 
-def needed(declared: Iterable[str], metadatas: Iterable[Any], sources: Mapping[str, bytes]) -> dict[str, str]:
+def needed(declared: Iterable[str], metadatas: Iterable[Any], created: Mapping[str, str]) -> dict[str, str]:
     """Name of an extension to what needs it.
 
     Args:
         declared: in the registry.
         metadatas: the service's `MetaData` objects.
-        sources: name of a revision file to its bytes, in which `CREATE EXTENSION` is looked for.
+        created: those that the history creates, with the place; see `revision_needs`.
     """
     from sqlalchemy.dialects import postgresql
 
@@ -31,9 +29,8 @@ def needed(declared: Iterable[str], metadatas: Iterable[Any], sources: Mapping[s
         for table in metadata.tables.values():
             for name in _of_table(table, dialect):
                 found.setdefault(name, f"table {table.fullname}")
-    for file, source in sources.items():
-        for match in _CREATED.finditer(_COMMENT.sub(b"", source)):
-            found.setdefault(match[1].decode(), file)
+    for name, place in created.items():
+        found.setdefault(name, place)
     return {name: why for name, why in found.items() if name not in _BUILT_IN}
 
 

@@ -15,7 +15,7 @@ class ServiceFacts:
     Attributes:
         name: the service, as in the registry.
         path: folder of the service on the machine where the runtime runs.
-        config: the Alembic ini file there.
+        config: the Alembic configuration there (an ini file, or a pyproject.toml); None: none is named, or needed.
         models: modules whose import fills the metadata.
         metadata: `module:attribute` of the metadata, or None: `Base.metadata` and the like are looked for.
         url_variable: the environment variable that `env.py` reads.
@@ -26,13 +26,21 @@ class ServiceFacts:
         heads: number of heads that the history has by design.
         neighbours: services that share the database.
         protected: whether the environment is marked as protected in the registry.
+        ini_section, script_location, version_locations, recursive_version_locations, prepend_sys_path: declared, as
+            `registry.model.Service` has them; None: as the configuration says.
+        setup: `module:function` that is called before Alembic, or None.
+        run_in: `main` or `thread`: where `env.py` runs.
+        bootstrap: `module:function`, or a command's arguments, that comes before the first revision; None: nothing does.
+        url: another way in which `env.py` learns its URL, as `registry.model.Service` has it; None: `url_variable`.
+        given_url_variable: the variable in which the operator side gives the service's URL itself, or None.
+        password_variable: the variable in which it gives the password of that URL, or None.
         scratch_server_variable: the variable that names a server to make scratch databases on, or None: beside the
             service's own database.
     """
 
     name: str
     path: str
-    config: str
+    config: str | None
     models: tuple[str, ...] = ()
     metadata: str | None = None
     url_variable: str = "DATABASE_URL"
@@ -45,6 +53,17 @@ class ServiceFacts:
     neighbours: tuple[str, ...] = ()
     protected: bool = False
     scratch_server_variable: str | None = None
+    ini_section: str = "alembic"
+    script_location: str | None = None
+    version_locations: tuple[str, ...] | None = None
+    recursive_version_locations: bool | None = None
+    prepend_sys_path: tuple[str, ...] | None = None
+    setup: str | None = None
+    run_in: str = "main"
+    bootstrap: str | tuple[str, ...] | None = None
+    url: dict[str, Any] | None = dataclasses.field(default=None, hash=False)
+    given_url_variable: str | None = None
+    password_variable: str | None = None
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ServiceFacts:

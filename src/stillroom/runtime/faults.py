@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import secrecy
+
 __all__ = ["DatabaseFault", "Fault", "JudgedFault", "ProjectFault", "RefusedFault", "WrongRequest", "from_dict"]
 
 
@@ -41,15 +43,11 @@ class Fault(Exception):
         self.data: dict[str, Any] = data or {}
 
     def to_dict(self) -> dict[str, Any]:
-        """The fault as it crosses the wire."""
-        return {
-            "kind": self.kind,
-            "code": self.code,
-            "message": self.message,
-            "mend": self.mend,
-            "detail": self.detail,
-            "data": self.data,
-        }
+        """The fault as it crosses the wire: without passwords, whoever said them."""
+        told: dict[str, Any] = secrecy.scrubbed(
+            {"message": self.message, "mend": self.mend, "detail": self.detail, "data": self.data}
+        )
+        return {"kind": self.kind, "code": self.code, **told}
 
 
 class WrongRequest(Fault):
@@ -90,10 +88,11 @@ _KINDS: dict[str, type[Fault]] = {
 def from_dict(value: dict[str, Any]) -> Fault:
     """The fault that `to_dict` described; an unknown kind becomes a plain `Fault`."""
     cls = _KINDS.get(str(value.get("kind")), Fault)
+    data = value.get("data")
     return cls(
         str(value.get("code", "unknown")),
         str(value.get("message", "")),
         str(value.get("mend", "")),
         detail=str(value.get("detail", "")),
-        data=dict(value.get("data") or {}),
+        data=dict(data) if isinstance(data, dict) else {},
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import (
     amend,
+    bootstrap,
     carry,
     catalog,
     connection,
     draft,
+    env_locations,
     facts,
     faults,
     history,
@@ -25,12 +28,13 @@ from . import (
     sqltext,
     temporary,
     type_memory,
+    versions,
 )
 
 if TYPE_CHECKING:
     from . import protocol, telling
 
-__all__ = ["file_entry", "generate"]
+__all__ = ["digests", "file_entry", "generate"]
 
 _LISTED = 8
 _ROLE = "SELECT quote_ident(current_user)"
@@ -50,11 +54,12 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
     type_memory.remember()
+    of = project.Project(service)
+    env_locations.refuse(service, of.where, revisions.read(of.where.version_locations, recursive=of.where.recursive))
     with (
         places.working_place(service, request.options, tell) as place,
         temporary.folder() as folder,
     ):
-        of = project.Project(service)
         return _Baseline(of, place, folder, request.options, tell).make()
 
 
@@ -66,6 +71,11 @@ def file_entry(name: str, content: bytes) -> dict[str, Any]:
         "sha256": hashlib.sha256(content).hexdigest(),
         "content": content.decode("utf-8"),
     }
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The history that was worked with, by SHA-256, so that nobody else's changes are overwritten."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 class _Baseline:
@@ -89,6 +99,7 @@ class _Baseline:
         self._carry_over = bool(options.get("carry_over"))
         self._tell = tell
         self._attempts = 0
+        self._old_heads: tuple[str, ...] = ()
 
     def make(self) -> dict[str, Any]:
         """The result of the operation."""
@@ -112,31 +123,58 @@ class _Baseline:
     def _attempt(self, carried: amend.Carried) -> tuple[draft.Draft, proof.Proof]:
         """Autogenerates, judges and proves on the empty scratch database."""
         self._attempts += 1
-        versions = self._folder / str(self._attempts)
-        versions.mkdir()
+        folder = self._folder / str(self._attempts)
+        folder.mkdir()
+        noted = self._noted_in()
+        strangers = self._strangers | self._bootstrapped(noted)
         self._tell.step("autogenerate")
-        history.make_version_schema(self._place.url, self._noted_in())
-        made = draft.autogenerate(self._of, versions, self._message, carried=carried, strangers=self._strangers)
+        history.make_version_schema(self._place.url, noted)
+        made = draft.autogenerate(self._of, folder, self._message, carried=carried, strangers=strangers)
         self._judge(made)
         proven = proof.prove(
             self._of,
             self._place.url,
             made.version_table,
-            versions,
+            folder,
             made.revision,
             made.prerequisites,
             self._tell,
-            known=carried.names | self._strangers,
+            known=carried.names | strangers,
             own=self._own,
             accepted=self._accepted,
         )
         self._judge_outcome(proven.outcome)
         return made, proven
 
+    def _bootstrapped(self, noted: project.VersionTable) -> frozenset[str]:
+        """Does what comes before the first revision; what that made is no business of the baseline.
+
+        Returns:
+            Its tables, as `table:name`.
+
+        Raises:
+            faults.JudgedFault: `bootstrap-migrates`, if it noted revisions.
+        """
+        service, url = self._of.service, self._place.url
+        if service.bootstrap is None:
+            return frozenset()
+        bootstrap.run(service, url, self._tell)
+        applied = connection.run(url, lambda conn: versions.applied(conn, noted))
+        if applied:
+            raise faults.JudgedFault(
+                "bootstrap-migrates",
+                f"{service.name}: its bootstrap makes the tables and notes revision {', '.join(applied)} by itself, so a "
+                "baseline has nothing left to make",
+                "take bootstrap: out of services.yaml for the time of the run: the baseline makes what it made; or let "
+                "it make only what no model shows",
+            )
+        made = connection.run(url, catalog.snapshot)
+        return frozenset(f"table:{item.name}" for item in made.all if item.kind == "table")
+
     def _noted_in(self) -> project.VersionTable:
         """Where revisions are noted, as far as it can be told before `env.py` has run."""
         service = self._of.service
-        return observe.version_table(service, locations.locations(service.config, cwd=Path(service.path)))
+        return observe.version_table(service, locations.of(service))
 
     def _judge(self, made: draft.Draft) -> None:
         name = self._of.service.name
@@ -181,10 +219,13 @@ class _Baseline:
 
     def _old_history(self) -> dict[str, bytes]:
         """The revision files that the service has now: name -> content."""
-        script = self._of.script(self._of.config())
-        folders = [Path(each) for each in script._version_locations]
-        graph = revisions.read(folders, recursive=bool(script.recursive_version_locations))
-        return {Path(each.path).name: Path(each.path).read_bytes() for each in graph.revisions}
+        where = self._of.where
+        graph = revisions.read(where.version_locations, recursive=where.recursive)
+        self._old_heads = graph.effective_heads
+        return {
+            locations.shown(where.version_locations, where.folder_of(each.path), each.name): each.source
+            for each in graph.revisions
+        }
 
     def _unchanged(self, old: dict[str, bytes], made: draft.Draft) -> bool:
         return list(old.values()) == [made.source.encode()]
@@ -196,9 +237,10 @@ class _Baseline:
         self._tell.step("replay old history")
         new_rows = self._rows(proven.outcome)
         self._place.renew()
+        bootstrap.run(self._of.service, self._place.url, self._tell)
         history.make_version_schema(self._place.url, made.version_table)
         try:
-            history.upgrade(self._of, self._place.url, made.version_table)
+            history.upgrade(self._of, self._place.url, made.version_table, expected=self._old_heads)
         except faults.RefusedFault:
             raise
         except faults.Fault as fault:
@@ -291,6 +333,8 @@ class _Baseline:
             "proof": proven.seconds,
             "loss": lost.to_dict() if lost is not None else None,
             "replaced": sorted(old),
+            "history": digests(old),
+            **self._of.where.to_dict(),
             "scratch": {"name": self._place.name, "strategy": self._place.strategy},
             "dumped": self._place.dumped if isinstance(self._place, places.InPlace) else None,
         }

@@ -19,7 +19,7 @@ import re
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -52,19 +52,17 @@ class Violation(faults.RefusedFault):
         expected: the only database allowed.
         through: the driver or layer that noticed it.
         where: file and line of the service's code; empty when not known.
-        variable: name of the environment variable that held the right URL; None when not known.
+        advice: how the service's code gets the right URL; empty when not known.
     """
 
-    def __init__(self, attempted: str, expected: str, through: str, where: str, variable: str | None) -> None:
-        source = f"os.environ[{variable!r}]"
-        mend = f"Read the URL there from {source}; in env.py: config.set_main_option('sqlalchemy.url', "
+    def __init__(self, attempted: str, expected: str, through: str, where: str, advice: str) -> None:
         place = f" ({where})" if where else ""
-        self._arguments = (attempted, expected, through, where, variable)
+        self._arguments = (attempted, expected, through, where, advice)
         super().__init__(
             "wrong-database",
             f"The service's code tried to connect to {attempted} through {through}{place}, "
             f"while only {expected} may be used",
-            mend + f"{source}.replace('%', '%%'))" if variable else "Read the URL there from the service's variable",
+            advice or "Read the URL there from where services.yaml says that env.py has it",
             data={"attempted": attempted, "expected": expected, "through": through, "where": where},
         )
 
@@ -77,27 +75,28 @@ class Violation(faults.RefusedFault):
 class _Watch:
     expected: urls.Address
     endpoints: tuple[tuple[str, int], ...]
-    variable: str | None
+    advice: str
     ports: frozenset[int]
     violations: list[Violation] = dataclasses.field(default_factory=list)
 
 
 @contextlib.contextmanager
-def only(url: str, *, variable: str | None = None) -> Iterator[None]:
+def only(url: str, *, advice: str = "", kept: Collection[str] = ()) -> Iterator[None]:
     """While active, this process connects to the database of `url` and to no other.
 
     May be nested; the innermost one counts. On leaving, a violation that the code inside swallowed is raised after all.
 
     Args:
         url: the database that may be used.
-        variable: the environment variable that gives it to the service, for the message.
+        advice: how the service's code gets this URL, for the message.
+        kept: variables that stay although they choose a destination, since the service's code reads this URL from them.
 
     Raises:
         Violation: at the attempt, and again at the end if it was swallowed, caused by whatever else was raised.
         faults.ProjectFault: `url-invalid`; `guard-cannot-watch` for a driver whose insides are unknown.
     """
-    watch = _Watch(urls.address(url), urls.endpoints(url), variable, _ports_of_databases(url))
-    with _entered(watch), _scrubbed_environment():
+    watch = _Watch(urls.address(url), urls.endpoints(url), advice, _ports_of_databases(url))
+    with _entered(watch), _scrubbed_environment(kept):
         try:
             yield
         except Violation:
@@ -147,14 +146,15 @@ def _entered(watch: _Watch) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _scrubbed_environment() -> Iterator[None]:
-    kept = {name: os.environ.pop(name) for name in _DESTINATION_VARIABLES if name in os.environ}
+def _scrubbed_environment(kept: Collection[str]) -> Iterator[None]:
+    names = [name for name in _DESTINATION_VARIABLES if name not in kept]
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
-        for name in _DESTINATION_VARIABLES:
+        for name in names:
             os.environ.pop(name, None)
-        os.environ.update(kept)
+        os.environ.update(before)
 
 
 def _ports_of_databases(url: str) -> frozenset[int]:
@@ -195,7 +195,7 @@ def _refuse(attempted: str, through: str) -> None:
     watch = _watching()
     if watch is None:
         return
-    violation = Violation(attempted, str(watch.expected), through, _place(), watch.variable)
+    violation = Violation(attempted, str(watch.expected), through, _place(), watch.advice)
     watch.violations.append(violation)
     raise violation
 

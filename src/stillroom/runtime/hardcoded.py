@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from . import revision_head
 
@@ -37,14 +37,14 @@ class Written:
     url: str = dataclasses.field(repr=False)
 
 
-def find(env_source: str, ini_source: str, variable: str) -> Written | None:
-    """The URL that `env.py` will use whatever the variable holds; None if the sources do not tell of one.
+def find(env_source: str, ini_source: str, words: Collection[str]) -> Written | None:
+    """The URL that `env.py` will use wherever else the service's URL is; None if the sources do not tell of one.
 
     Args:
         env_source, ini_source: the files' texts.
-        variable: the service's.
+        words: an `env.py` that holds one of these reads the service's URL where it is (`source_kinds.Source.words`).
     """
-    if variable in env_source:
+    if any(word in env_source for word in words):
         return None
     try:
         tree = revision_head.parse_module(env_source.encode(), "env.py")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import blame, connection, enums, faults, known_drops, project, sqltext, versions
+from . import connection, enums, faults, known_drops, project, sqltext, versions, walk
 
 if TYPE_CHECKING:
     from alembic.runtime import migration
@@ -47,10 +47,7 @@ def upgrade(
     Raises:
         faults.Fault: what a revision raised; or `nothing-applied` where the run ended well and the database says no.
     """
-    from alembic import command
-
-    with blame.blamed(of.service.name, f"upgrade to {to}", url):
-        command.upgrade(of.config(folder), to)
+    walk.upgrade(of, to, walk.Walk(), folder=folder)
     return _check(of, url, table, expected, f"upgrade to {to}")
 
 

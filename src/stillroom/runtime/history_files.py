@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import facts, locations, project, revisions
@@ -18,7 +17,13 @@ def history_files(request: protocol.Request, tell: telling.Tell) -> dict[str, An
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
     tell.step("read history")
-    where = locations.locations(service.config, cwd=Path(service.path))
+    where = locations.of(service)
     graph = revisions.read(where.version_locations, recursive=where.recursive)
-    files = [{"name": each.name, "content": each.source.decode("utf-8", "replace")} for each in graph.revisions]
-    return {"files": files, "heads": list(graph.heads)}
+    files = [
+        {
+            "name": locations.shown(where.version_locations, where.folder_of(each.path), each.name),
+            "content": each.source.decode("utf-8", "replace"),
+        }
+        for each in graph.revisions
+    ]
+    return {"files": files, "heads": list(graph.heads), **where.to_dict()}

@@ -1,4 +1,4 @@
-"""Where a service's migrations are, read from its alembic.ini as Alembic 1.12 to 1.20 would read it, importing nothing.
+"""Where a service's migrations are: as the registry declares, else as its configuration says; nothing is imported.
 
 Also what `env.py` says of the version table, as far as its source tells.
 """
@@ -6,35 +6,32 @@ Also what `env.py` says of the version table, as far as its source tells.
 from __future__ import annotations
 
 import ast
-import configparser
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from . import faults, revision_head, source_text
+from . import config_file, facts, faults, revision_head, source_text
 
-__all__ = ["Locations", "VersionTable", "locations", "version_table_in_env"]
+__all__ = ["Locations", "VersionTable", "folder_of", "locations", "of", "shown", "version_table_in_env"]
 
-_SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
-_SPACE_COMMA = re.compile(r", *|(?: +)")  # what Alembic does where no separator is declared
-_SPACE_COMMA_COLON = re.compile(r", *|(?: +)|\:")
 _CONFIGURE_KEYWORDS = frozenset({"connection", "url", "dialect_name", "target_metadata", "version_table"})
 _FILE_TEMPLATE = "%(rev)s_%(slug)s"
 
 
 @dataclass(frozen=True)
 class Locations:
-    """What an alembic.ini says of where things are.
+    """What a configuration says of where things are.
 
     Args:
-        ini: the file.
-        section: the section that was read.
+        ini: the ini file; None: there is none.
+        toml: the pyproject.toml with a [tool.alembic] that counts; None: there is none.
+        section: the section of the ini file that was read.
         script_location: the folder of env.py.
-        version_locations: the folders of revision files; the first is where new files go.
+        version_locations: the folders of revision files; the first is where a first revision goes.
         recursive: `recursive_version_locations`.
         file_template: how new files are named.
         truncate_slug_length: how much of a message goes into a file's name.
@@ -43,7 +40,7 @@ class Locations:
         prepend_sys_path: entries that the alembic command puts before `sys.path`, made absolute.
     """
 
-    ini: Path
+    ini: Path | None
     section: str
     script_location: Path
     version_locations: tuple[Path, ...]
@@ -53,6 +50,20 @@ class Locations:
     timezone: str
     sourceless: bool
     prepend_sys_path: tuple[str, ...]
+    toml: Path | None = None
+
+    @property
+    def file(self) -> Path:
+        """The file to name in messages: the configuration, or the registry where there is none."""
+        return self.ini or self.toml or Path("services.yaml")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the operator's side has to know of it, JSON-able."""
+        return {"folders": [str(each) for each in self.version_locations], "recursive": self.recursive}
+
+    def folder_of(self, path: str | Path) -> Path:
+        """The version location that a revision file is in: the innermost that holds it; else the first."""
+        return folder_of(self.version_locations, path)
 
 
 @dataclass(frozen=True)
@@ -68,10 +79,27 @@ class VersionTable:
     why: str = ""
 
 
+def of(service: facts.ServiceFacts, packages: Sequence[str] | None = None) -> Locations:
+    """Where a service's things are: what the registry declares, else what its configuration says.
+
+    Args:
+        service: what the registry declares.
+        packages: folders in which packages are looked for, after `prepend_sys_path`; None: where this interpreter
+            looks for them.
+
+    Raises:
+        faults.ProjectFault: `config-missing`, `config-unreadable`, `config-section-missing`, `config-value`,
+            `script-location-missing`, `package-missing`.
+    """
+    base = Path(service.path).absolute()
+    options = config_file.read(service.config, base, service.ini_section)
+    return _located(options, base, service, packages)
+
+
 def locations(
     ini_path: Path | str, section: str = "alembic", *, cwd: Path | None = None, script_location: str = ""
 ) -> Locations:
-    """What `ini_path` says of where things are.
+    """What an ini file alone says of where things are.
 
     Args:
         ini_path: the alembic.ini.
@@ -81,34 +109,93 @@ def locations(
         script_location: overrides the file's.
 
     Raises:
-        faults.ProjectFault: `config-missing`, `config-unreadable`, `config-section-missing`, `config-value`,
-            `script-location-missing`, `package-missing`.
+        faults.ProjectFault: see `of`.
     """
     ini = Path(ini_path)
+    service = facts.ServiceFacts(
+        "", str(cwd or ini.parent), str(ini), ini_section=section, script_location=script_location or None
+    )
     base = (cwd or ini.parent).absolute()
-    reader = _Ini(ini, section)
-    place = script_location or reader.get("script_location")
+    return _located(config_file.read(str(ini), base, section), base, service)
+
+
+def _located(
+    options: config_file.Options, base: Path, service: facts.ServiceFacts, packages: Sequence[str] | None = None
+) -> Locations:
+    if service.ini_section != "alembic" and options.ini is not None and not options.has_section:
+        raise _no_section(options)
+    place = service.script_location or options.text("script_location")
     if not place:
-        raise faults.ProjectFault(
-            "script-location-missing",
-            f"{ini}: section [{section}] has no `script_location`.",
-            "Add `script_location = migrations` (the folder of env.py), or name it in the registry.",
-        )
-    prepended = tuple(str(base / each) for each in _prepended(reader))
-    folder = _folder(place, base, prepended, ini)
-    versions = tuple(_folder(each, base, prepended, ini) for each in _versions(reader))
+        raise _no_script_location(options)
+    declared = service.prepend_sys_path
+    prepended = tuple(str(base / each) for each in (options.prepend_sys_path() if declared is None else declared))
+    named = str(options.file or "services.yaml")
+    finder = _Finder(base, named, prepended, packages)
+    folder = finder.folder(place)
+    said = service.version_locations or options.version_locations()
+    recursive = service.recursive_version_locations
     return Locations(
-        ini=ini,
-        section=section,
+        ini=options.ini,
+        toml=options.toml,
+        section=options.section,
         script_location=folder,
-        version_locations=versions or (folder / "versions",),
-        recursive=reader.get("recursive_version_locations") == "true",
-        file_template=reader.get("file_template") or _FILE_TEMPLATE,
-        truncate_slug_length=_number(reader, "truncate_slug_length") or 40,
-        timezone=reader.get("timezone"),
-        sourceless=reader.get("sourceless") == "true",
+        version_locations=tuple(finder.folder(each) for each in said) or (folder / "versions",),
+        recursive=options.flag("recursive_version_locations") if recursive is None else recursive,
+        file_template=options.text("file_template") or _FILE_TEMPLATE,
+        truncate_slug_length=options.number("truncate_slug_length") or 40,
+        timezone=options.text("timezone"),
+        sourceless=options.flag("sourceless"),
         prepend_sys_path=prepended,
     )
+
+
+def _no_script_location(options: config_file.Options) -> faults.ProjectFault:
+    if options.ini is None and options.toml is None:
+        return faults.ProjectFault(
+            "config-missing",
+            "There is no Alembic configuration, and nothing says where env.py is.",
+            "Name the file in services.yaml (`config:`), or the folder of env.py (`script_location:`).",
+        )
+    if options.ini is not None and options.toml is None and not options.has_section:
+        return _no_section(options)
+    return faults.ProjectFault(
+        "script-location-missing",
+        f"{options.file}: section [{options.section}] has no `script_location`."
+        if options.file == options.ini
+        else f"{options.file}: [tool.alembic] has no `script_location`.",
+        "Add `script_location = migrations` (the folder of env.py), or name it in services.yaml (`script_location:`).",
+    )
+
+
+def _no_section(options: config_file.Options) -> faults.ProjectFault:
+    there = ", ".join(f"[{each}]" for each in options.sections) or "none"
+    return faults.ProjectFault(
+        "config-section-missing",
+        f"{options.ini} has no section [{options.section}]; it has {there}.",
+        "Name the right one in services.yaml (`ini_section:`), or the folder of env.py (`script_location:`).",
+    )
+
+
+def folder_of(folders: Sequence[Path], path: str | Path) -> Path:
+    """The one of these folders that a file is in: the innermost that holds it; else the first."""
+    file = Path(path)
+    holding = [each for each in folders if file.is_relative_to(each.resolve())]
+    return max(holding, key=lambda each: len(each.resolve().parts), default=folders[0])
+
+
+def shown(folders: Sequence[Path], folder: Path, name: str) -> str:
+    """How a revision file is called: its name; where there are several folders, with the folder's path before it.
+
+    Of that path no more than what tells the folders apart, so that it is the same on every machine.
+    """
+    if len(folders) < 2:
+        return name
+    tails = {each: each.parts for each in folders}
+    most = max(len(each) for each in tails.values())
+    for count in range(1, most + 1):
+        if len({parts[-count:] for parts in tails.values()}) == len(tails):
+            return "/".join((*folder.parts[-count:], name))
+    return f"{folder}/{name}"
 
 
 def version_table_in_env(source: str | bytes | ast.Module) -> VersionTable:
@@ -137,106 +224,42 @@ def version_table_in_env(source: str | bytes | ast.Module) -> VersionTable:
     return VersionTable(known=False, why="its calls of context.configure name different tables")
 
 
-class _Ini:
-    """One section of an ini file; a value is interpolated only when asked for, since env.py may fill the others."""
+@dataclass(frozen=True)
+class _Finder:
+    """What folders that a configuration names are relative to, and where packages are looked for."""
 
-    def __init__(self, path: Path, section: str) -> None:
-        self.path = path
-        self.section = section
-        self._parser = configparser.ConfigParser({"here": path.absolute().parent.as_posix()})
-        try:
-            self._parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
-        except FileNotFoundError as exc:
+    base: Path
+    named: str
+    prepended: tuple[str, ...]
+    packages: Sequence[str] | None
+
+    def folder(self, text: str) -> Path:
+        """A folder as the ini file names it: a path, or `package.module:folder` inside an importable package."""
+        if os.path.isabs(text) or ":" not in text:  # noqa: PTH117 - Alembic's own test
+            return self.base / text
+        package, *rest = text.split(":")
+        top, *inner = package.split(".")
+        found = self._package(top)
+        if found is None:
             raise faults.ProjectFault(
-                "config-missing", f"There is no {path}.", "Name the alembic.ini in the registry (`config:`)."
-            ) from exc
-        except (OSError, UnicodeDecodeError, configparser.Error) as exc:
-            reason = " ".join(str(exc).split())
-            raise faults.ProjectFault(
-                "config-unreadable", f"{path} cannot be read: {reason}.", "Correct the file."
-            ) from exc
-        if not self._parser.has_section(section):
-            there = ", ".join(f"[{each}]" for each in self._parser.sections()) or "none"
-            raise faults.ProjectFault(
-                "config-section-missing",
-                f"{path} has no section [{section}]; it has {there}.",
-                "Name the right one in the registry (`alembic -n`), or add it.",
+                "package-missing",
+                f"{self.named}: {text!r} names a folder inside the package {top!r}, which this interpreter does not "
+                "find.",
+                f"Install it where {sys.executable} finds it, or name its folder in services.yaml "
+                "(`prepend_sys_path:`).",
             )
+        return found.joinpath(*inner, *rest)
 
-    def get(self, name: str) -> str:
-        """The option's value, or ""."""
-        try:
-            return self._parser.get(self.section, name, fallback="") or ""
-        except configparser.InterpolationError as exc:
-            raise faults.ProjectFault(
-                "config-value",
-                f"{self.path}: `{name}` in [{self.section}] refers to something that is not there: "
-                f"{self._parser.get(self.section, name, raw=True)}.",
-                "Define what stands in `%(...)s` in the same section, or write `%%` for a plain percent sign.",
-            ) from exc
-
-
-def _versions(reader: _Ini) -> list[str]:
-    text = reader.get("version_locations")
-    if not text:
-        return []
-    separator = _separator(reader, "path_separator", "version_path_separator")
-    if separator is None:
-        return [each for each in _SPACE_COMMA.split(text) if each.strip()]
-    return [each.strip() for each in text.split(separator) if each.strip()]
-
-
-def _prepended(reader: _Ini) -> list[str]:
-    text = reader.get("prepend_sys_path")
-    if not text:
-        return []
-    separator = _separator(reader, "path_separator")
-    if separator is None:
-        return [each for each in _SPACE_COMMA_COLON.split(text) if each.strip()]
-    return [each.strip() for each in text.split(separator) if each.strip()]
-
-
-def _separator(reader: _Ini, *names: str) -> str | None:
-    for name in names:
-        value = reader.get(name)
-        if value in _SEPARATORS:
-            return _SEPARATORS[value]
-        if value:
-            raise faults.ProjectFault(
-                "config-value",
-                f"{reader.path}: `{name} = {value}` in [{reader.section}]; allowed are {', '.join(_SEPARATORS)}.",
-                f"Write `{name} = os`.",
-            )
-    return None
-
-
-def _number(reader: _Ini, name: str) -> int:
-    value = reader.get(name)
-    if value and not value.strip().isdigit():
-        raise faults.ProjectFault(
-            "config-value", f"{reader.path}: `{name} = {value}` is no number.", f"Write `{name} = 40`."
-        )
-    return int(value or 0)
-
-
-def _folder(text: str, base: Path, prepended: Sequence[str], ini: Path) -> Path:
-    """A folder as the ini file names it: a path, or `package.module:folder` inside an importable package."""
-    if os.path.isabs(text) or ":" not in text:  # noqa: PTH117 - Alembic's own test
-        return base / text
-    package, *rest = text.split(":")
-    top, *inner = package.split(".")
-    for entry in (*prepended, *sys.path):
-        candidate = Path(entry or ".", top)
-        if candidate.is_dir():
-            return candidate.joinpath(*inner, *rest)
-    found = importlib.util.find_spec(top) if top.isidentifier() else None  # finders of editable installs; no import
-    for entry in (found.submodule_search_locations or ()) if found is not None else ():
-        return Path(entry).joinpath(*inner, *rest)
-    raise faults.ProjectFault(
-        "package-missing",
-        f"{ini}: {text!r} names a folder inside the package {top!r}, which this interpreter does not find.",
-        f"Install it where {sys.executable} finds it, or add `prepend_sys_path`.",
-    )
+    def _package(self, top: str) -> Path | None:
+        for entry in (*self.prepended, *(sys.path if self.packages is None else self.packages)):
+            candidate = Path(entry or ".", top)
+            if candidate.is_dir():
+                return candidate
+        if self.packages is not None or not top.isidentifier():
+            return None
+        found = importlib.util.find_spec(top)  # finders of editable installs; no import
+        folders = (found.submodule_search_locations or ()) if found is not None else ()
+        return next((Path(each) for each in folders), None)
 
 
 def _configures(call: ast.Call) -> bool:

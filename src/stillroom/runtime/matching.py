@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from . import catalog, connection, facts, history, observe, ownership, places, project, proof, sqltext
+from . import bootstrap, catalog, connection, facts, history, observe, ownership, places, project, proof, sqltext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def against_history(
         url: the service's own database; only its catalog is read.
         table: where revisions are noted.
         tell: for progress.
-        to: revisions to replay up to, one after the other; none: compares with an empty database.
+        to: revisions to replay up to, one after the other; none: compares with what the first one begins on.
         expected: the revisions that the scratch database has to be at afterwards.
 
     Raises:
@@ -76,6 +76,7 @@ def against_history(
     service = of.service
     with places.on_scratch(service, tell) as place:
         tell.step("replay history")
+        bootstrap.run(service, place.url, tell)
         history.make_version_schema(place.url, table)
         for each in to[:-1]:
             history.upgrade(of, place.url, table, to=each)

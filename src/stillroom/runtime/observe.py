@@ -7,11 +7,12 @@ notes the revisions.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import (
+    aside,
     connection,
+    env_locations,
     env_table,
     environment,
     facts,
@@ -49,6 +50,13 @@ class Code:
             return {"revision": revision, "message": "", "file": ""}
         return {"revision": revision, "message": known.message, "file": known.name}
 
+    def files(self) -> dict[str, bytes]:
+        """The revision files: name, with the folder where there are several, to content."""
+        return {
+            locations.shown(self.where.version_locations, self.where.folder_of(each.path), each.name): each.source
+            for each in self.graph.revisions
+        }
+
 
 def code(service: facts.ServiceFacts) -> Code:
     """Reads a service's revisions from source.
@@ -57,8 +65,9 @@ def code(service: facts.ServiceFacts) -> Code:
         faults.ProjectFault: if there is no configuration; or the first thing that leaves open what the heads are, with
             the code of that problem (`does-not-parse`, `missing-parent`, `duplicate-id`, `cycle`, …).
     """
-    where = locations.locations(service.config, cwd=Path(service.path))
+    where = locations.of(service)
     graph = revisions.read(where.version_locations, recursive=where.recursive)
+    env_locations.refuse(service, where, graph)
     if _unsettled(graph):
         found = [each for each in graph.problems(len(graph.heads)) if each.severity == "error"]
         if found:
@@ -103,7 +112,7 @@ def version_table(service: facts.ServiceFacts, where: locations.Locations) -> pr
     name, schema = service.version_table, service.version_table_schema
     if name is not None and schema is not None:
         return project.VersionTable(name, schema)
-    said = env_table.read(_env_source(service, where)) or _asked_env(service)
+    said = env_table.read(_env_source(service, where)) or _aside(service)
     return project.VersionTable(name or said.name, schema or said.schema)
 
 
@@ -119,12 +128,18 @@ def _env_source(service: facts.ServiceFacts, where: locations.Locations) -> byte
         ) from error
 
 
+def _aside(service: facts.ServiceFacts) -> project.VersionTable:
+    """The same, without a trace: settings that it reads at import would name this database to whatever comes after."""
+    told = aside.run(lambda: dataclasses.asdict(_asked_env(service)))
+    return project.VersionTable(**told)
+
+
 def _asked_env(service: facts.ServiceFacts) -> project.VersionTable:
     """Runs `env.py` against the service's database, as `alembic current` does: nothing is migrated or made."""
     from alembic.runtime.environment import EnvironmentContext
     from alembic.runtime.migration import MigrationContext
 
-    from . import blame, guard
+    from . import blame
 
     seen: list[project.VersionTable] = []
 
@@ -138,7 +153,7 @@ def _asked_env(service: facts.ServiceFacts) -> project.VersionTable:
     config = of.config()
     script = of.script(config)
     with (
-        guard.only(url, variable=service.url_variable),
+        environment.working_on(service, url),
         blame.blamed(service.name, "asking env.py for its version table"),
         EnvironmentContext(config, script, fn=look, dont_mutate=True),
     ):

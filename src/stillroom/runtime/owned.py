@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import (
@@ -58,7 +57,7 @@ def claim(service: facts.ServiceFacts, url: str) -> Claim:
     Raises:
         faults.Fault: if neither tells: nothing is guessed where something is to be destroyed.
     """
-    where = locations.locations(service.config, cwd=Path(service.path))
+    where = locations.of(service)
     table = observe.version_table(service, where)
     graph = revisions.read(where.version_locations, recursive=where.recursive)
     tables = {

@@ -17,7 +17,6 @@ from . import (
     ending,
     environment,
     facts,
-    guard,
     kept,
     owned,
     ownership,
@@ -82,8 +81,7 @@ def on_scratch(service: facts.ServiceFacts, tell: telling.Tell) -> Iterator[scra
     server = _scratch_server(service, url, tell)
     with (
         scratch.open_scratch(server, service.name, scratch_url=environment.scratch_url(service)) as place,
-        environment.pointed_at(service, place.url),
-        guard.only(place.url, variable=service.url_variable),
+        environment.working_on(service, place.url),
         kept.keep(place.url),
     ):
         yield place
@@ -121,7 +119,7 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
     here.renew()
     debt = ending.owe(here.renew)
     try:
-        with environment.pointed_at(service, url), guard.only(url, variable=service.url_variable):
+        with environment.working_on(service, url):
             yield here
     finally:
         ending.pay(debt)

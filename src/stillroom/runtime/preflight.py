@@ -6,11 +6,10 @@ What needs no code of the service comes first, so that models which crash the pr
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import facts, faults, preflight_project, preflight_versions, project
+from . import facts, faults, preflight_project, preflight_versions, project, sources
 from .preflight_findings import Findings
 
 if TYPE_CHECKING:
@@ -27,8 +26,10 @@ with contextlib.suppress(ImportError):
         preflight_database,
         preflight_env,
         preflight_models,
+        preflight_needs,
         preflight_rights,
         preflight_scratch,
+        revision_needs,
     )
 
 __all__ = ["preflight"]
@@ -58,6 +59,8 @@ def preflight(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 class _Preflight:
     def __init__(self, service: facts.ServiceFacts, options: dict[str, Any], tell: telling.Tell) -> None:
         self.service = service
+        self._source = sources.of(service)
+        self._named = self._source.named
         self.found = Findings()
         self.facts: dict[str, Any] = {}
         self._skip_database = bool(options.get("skip_db_check"))
@@ -77,8 +80,7 @@ class _Preflight:
         with found.checking("path"):
             project.enter(self.service)
         self._files = preflight_project.look(found, self.service, self.facts)
-        text = os.environ.get(self.service.url_variable)
-        usable = preflight_versions.check(found, self.facts, text, self._files.env_source)
+        usable = preflight_versions.check(found, self.facts, self._source.text(), self._files.env_source)
         with found.checking("url"):
             if usable:
                 self._look_at_url()
@@ -105,11 +107,11 @@ class _Preflight:
         except faults.Fault:
             if not self._skip_database:
                 raise
-            self.found.skipped("url", f"{self.service.url_variable} is not set or no URL; the database is left out")
+            self.found.skipped("url", f"{self._named} names no database; the database is left out")
             return
         address = urls.address(self._url)
         self.facts.update(address=str(address), host=address.host, port=address.port, database=address.database)
-        self.found.ok("url", f"{self.service.url_variable} names {address}", address=str(address))
+        self.found.ok("url", f"{self._named} names {address}", address=str(address))
 
     def _look_for_other_url(self) -> None:
         from . import hardcoded, preflight_env
@@ -117,13 +119,12 @@ class _Preflight:
         places = self._files.places
         if places is None or not self._files.env_source:
             return
-        ini = places.ini.read_text(encoding="utf-8", errors="replace")
-        variable = self.service.url_variable
-        written = hardcoded.find(self._files.env_source, ini, variable)
+        ini = places.ini.read_text(encoding="utf-8", errors="replace") if places.ini is not None else ""
+        written = hardcoded.find(self._files.env_source, ini, self._source.words)
         if written is not None:
-            where = places.ini if written.file == "ini" else places.script_location / "env.py"
+            where = places.file if written.file == "ini" else places.script_location / "env.py"
             given = self._ran.url if self._ran is not None else None
-            preflight_env.judge_url(self.found, written, where, variable, given, self._url)
+            preflight_env.judge_url(self.found, written, where, self._source, given, self._url)
 
     def _look_at_database(self, usable: bool) -> None:
         reason = self._no_database(usable)
@@ -135,7 +136,7 @@ class _Preflight:
         try:
             state = preflight_database.observe(str(self._url))
         except faults.DatabaseFault as fault:
-            preflight_database.judge_failure(self.found, fault, self.service.url_variable)
+            preflight_database.judge_failure(self.found, fault, self._named)
             return
         seen = state.facts
         self.facts.update(
@@ -145,14 +146,14 @@ class _Preflight:
             marker=state.marker,
         )
         self._state = state
-        preflight_database.judge_server(self.found, state, self.service.url_variable)
+        preflight_database.judge_server(self.found, state, self._named)
 
     def _no_database(self, usable: bool) -> str:
         if self._skip_database:
             return "left out (--skip-db-check)"
         if not usable:
             return "not looked at: Alembic or SQLAlchemy is missing"
-        return "" if self._url else f"not looked at: {self.service.url_variable} does not name it"
+        return "" if self._url else f"not looked at: {self._named} does not name it"
 
     def _look_at_models(self, usable: bool) -> None:
         if self._skip_models or not usable:
@@ -236,7 +237,14 @@ class _Preflight:
             preflight_project.judge_history(self.found, graph, self.service.heads, width)
 
     def _judge_database(self, state: preflight_database.State) -> None:
-        from . import extensions, preflight_database, preflight_rights, preflight_scratch
+        from . import (
+            extensions,
+            preflight_database,
+            preflight_needs,
+            preflight_rights,
+            preflight_scratch,
+            revision_needs,
+        )
 
         found, seen, where = self.found, state.facts, str(state.address)
         schemas = self._schemas()
@@ -257,10 +265,11 @@ class _Preflight:
             self._judge_version_table(state)
         with found.checking("extensions"):
             graph = self._files.graph
-            sources = {each.name: each.source for each in graph.revisions} if graph is not None else {}
-            needed = extensions.needed(self.service.extensions, self._metadatas or (), sources)
+            needs = revision_needs.read(graph.revisions if graph is not None else ())
+            needed = extensions.needed(self.service.extensions, self._metadatas or (), needs.extensions)
             beside = not scratch.given and not scratch.server
             preflight_rights.judge_extensions(found, seen, needed, scratch_beside=beside)
+            preflight_needs.judge(found, seen, needs, scratch, bootstrapped=self.service.bootstrap is not None)
 
     def _schemas(self) -> Sequence[str | None]:
         """The service's schemas; None stands for the default one."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import env_run, facts, faults, hardcoded, project, urls
+from . import env_run, facts, faults, hardcoded, project, source_kinds, urls
 from .preflight_findings import Findings
 
 __all__ = ["judge_alone", "judge_beside_models", "judge_contradiction", "judge_metadata", "judge_url"]
@@ -109,7 +109,12 @@ def judge_contradiction(found: Findings, service: facts.ServiceFacts, table: pro
 
 
 def judge_url(
-    found: Findings, written: hardcoded.Written | None, where: Path, variable: str, given: str | None, right: str | None
+    found: Findings,
+    written: hardcoded.Written | None,
+    where: Path,
+    source: source_kinds.Source,
+    given: str | None,
+    right: str | None,
 ) -> None:
     """Whether a URL that stands in the sources is the one that `env.py` will use.
 
@@ -117,9 +122,9 @@ def judge_url(
         found: the findings go here.
         written: what the sources tell.
         where: the file in which it stands.
-        variable: the service's.
+        source: where the service's URL is.
         given: the URL that `env.py` gave to Alembic without a database; None: not known.
-        right: what the variable holds; None: nothing.
+        right: the service's URL; None: it is not known.
     """
     if written is None or (given and right and _address(given) == _address(right)):
         return
@@ -127,10 +132,10 @@ def judge_url(
     found.warning(
         "url",
         f"{where}:{written.line}: a URL of its own stands there{f' ({to})' if to else ''}, and env.py does not read "
-        f"{variable}: a generation would be refused there (wrong-database), since that is not the scratch database",
-        f'in env.py: config.set_main_option("sqlalchemy.url", os.environ["{variable}"].replace("%", "%%"))'
+        f"{source.named}: a generation would be refused there (wrong-database), since that is not the scratch database",
+        f"{source.advice}; or say in services.yaml that this is its place, url: {{ini: sqlalchemy.url}}"
         if written.file == "ini"
-        else f'let it be os.environ["{variable}"], or correct url_variable: in services.yaml',
+        else f"{source.advice}; or correct in services.yaml where it reads it (url_variable:, url:)",
         code="url-hardcoded",
     )
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from . import faults
+from . import faults, secrecy
 
 __all__ = ["LEVELS", "Findings"]
 
@@ -66,4 +66,5 @@ class Findings:
         return list(self._found)
 
     def _add(self, check: str, level: str, message: str, mend: str, data: dict[str, Any]) -> None:
-        self._found.append({"check": check, "level": level, "message": message, "mend": mend, "data": data})
+        told = secrecy.scrubbed({"message": message, "mend": mend, "data": data})
+        self._found.append({"check": check, "level": level, **told})

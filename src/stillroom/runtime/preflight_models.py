@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from . import blame, env_run, facts, faults, guard
+from . import blame, env_run, environment, facts, faults
 
 __all__ = ["metadata_of_models"]
 
@@ -25,7 +25,7 @@ def metadata_of_models(service: facts.ServiceFacts, url: str | None) -> tuple[An
         faults.Fault: what the import raised, with file and line; `metadata-missing` if there is no metadata to be
             found; `wrong-database` if it connected to something.
     """
-    with guard.only(url or env_run.NOWHERE, variable=service.url_variable):
+    with environment.working_on(service, url or env_run.NOWHERE):
         modules = [_import(service, name) for name in service.models]
         if service.metadata is not None:
             return (_declared(service, service.metadata),)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import facts, locations, revisions
+from . import env_locations, facts, locations, revisions
 from .preflight_findings import Findings
 
-__all__ = ["ALMOST_FULL", "FULL", "Files", "judge_disk", "judge_history", "look"]
+__all__ = ["ALMOST_FULL", "FULL", "Files", "judge_disk", "judge_history", "look", "look_at_places"]
 
 ALMOST_FULL = 100 * 1024 * 1024
 """Free bytes under which a warning is due: a fleet's files need far less, but others write there, too."""
@@ -40,21 +40,36 @@ def look(found: Findings, service: facts.ServiceFacts, known: dict[str, Any]) ->
     """Finds configuration, env.py, migrations folder and history; findings and facts go along."""
     files = Files()
     with found.checking("config"):
-        files.places = locations.locations(service.config, cwd=Path(service.path))
-        found.ok("config", f"{service.config}, [{files.places.section}]")
+        files.places = locations.of(service)
     if files.places is None:
         return files
-    with found.checking("env.py"):
-        files.env_source = _env(found, files.places)
-    with found.checking("folder"):
-        _folders(found, files.places, known)
+    look_at_places(found, files, known)
     with found.checking("history"):
         files.graph = revisions.read(files.places.version_locations, recursive=files.places.recursive)
+        env_locations.refuse(service, files.places, files.graph)
         known["files"] = [_file(each) for each in files.graph.revisions]
         known["heads"] = sorted(files.graph.heads)
     with found.checking("disk"):
         _disk(found, files.places)
     return files
+
+
+def look_at_places(found: Findings, files: Files, known: dict[str, Any]) -> None:
+    """Whether configuration, env.py and migrations folder are there; the text of env.py goes to `files`.
+
+    Args:
+        found: the findings go here.
+        files: with its `places`.
+        known: `folders` and `recursive` go here.
+    """
+    places = files.places
+    if places is None:
+        return
+    found.ok("config", _configuration(places))
+    with found.checking("env.py"):
+        files.env_source = _env(found, places)
+    with found.checking("folder"):
+        _folders(found, places, known)
 
 
 def judge_history(found: Findings, graph: revisions.Graph, heads: int, width: int) -> None:
@@ -105,22 +120,28 @@ def judge_disk(found: Findings, places: Sequence[tuple[str, str, int]]) -> None:
         found.ok("disk", f"{_size(min(free for _, _, free in places))} free")
 
 
+def _configuration(places: locations.Locations) -> str:
+    if places.ini is not None:
+        return f"{places.ini}, [{places.section}]"
+    return f"{places.toml}, [tool.alembic]" if places.toml is not None else "none: services.yaml names script_location"
+
+
 def _env(found: Findings, places: locations.Locations) -> str:
     env = places.script_location / "env.py"
     if not places.script_location.is_dir():
         found.error(
             "env.py",
-            f"the migrations folder {places.script_location}, which {places.ini} names, does not exist",
-            f"correct script_location in {places.ini.name}, or make it: alembic -c {places.ini} init -t async "
-            f"{places.script_location}",
+            f"the migrations folder {places.script_location}, which {places.file} names, does not exist",
+            f"correct script_location in {places.file.name}, or name the folder in services.yaml (script_location:); if "
+            f"there is none yet, make it: alembic -c {places.file.name} init -t async {places.script_location}",
             code="script-location-missing",
         )
         return ""
     if not env.is_file():
         found.error(
             "env.py",
-            f"there is no env.py in {places.script_location}, which {places.ini} names",
-            f"correct script_location in {places.ini.name}, or bring it back from version control "
+            f"there is no env.py in {places.script_location}, which {places.file} names",
+            f"correct script_location in {places.file.name}, or bring it back from version control "
             f"(git checkout -- {env})",
             code="env-missing",
         )
@@ -131,6 +152,7 @@ def _env(found: Findings, places: locations.Locations) -> str:
 
 def _folders(found: Findings, places: locations.Locations, known: dict[str, Any]) -> None:
     known["folders"] = [str(each) for each in places.version_locations]
+    known["recursive"] = places.recursive
     if not places.script_location.is_dir():
         return
     missing = [each for each in places.version_locations if not each.is_dir()]
@@ -138,7 +160,7 @@ def _folders(found: Findings, places: locations.Locations, known: dict[str, Any]
         found.error(
             "folder",
             f"the versions folder {folder} does not exist",
-            f"mkdir -p {folder} (git keeps no empty folder: put a .gitkeep into it), or correct {places.ini.name}",
+            f"mkdir -p {folder} (git keeps no empty folder: put a .gitkeep into it), or correct {places.file.name}",
             code="folder-missing",
         )
     if not missing:

@@ -134,6 +134,7 @@ class Scratch:
         given: variable that names a given database, or None.
         server: whether the embedded server makes them.
         server_version: its version, where it is known (`18.4`).
+        roles, extensions: names of those that its server has or could have; None: it is the service's own server.
         problem: why what is declared can't be used; empty if it can.
         mend: what to do about that.
     """
@@ -141,6 +142,8 @@ class Scratch:
     given: str | None = None
     server: bool = False
     server_version: str | None = None
+    roles: frozenset[str] | None = None
+    extensions: frozenset[str] | None = None
     problem: str = ""
     mend: str = ""
 

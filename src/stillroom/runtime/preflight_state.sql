@@ -55,6 +55,7 @@ SELECT pg_catalog.json_build_object(
         SELECT coalesce(pg_catalog.json_object_agg(e.name, e.installed_version), '{}')
         FROM pg_catalog.pg_available_extensions e
     ),
+    'roles', (SELECT pg_catalog.json_agg(a.rolname) FROM pg_catalog.pg_roles a),
     -- to_jsonb, because `trusted` came with PostgreSQL 13.
     'trusted_extensions', (
         SELECT coalesce(pg_catalog.json_agg(DISTINCT v.name), '[]')

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import io
-import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import blame, facts, faults
+from . import alembic_config, blame, facts, faults, locations, preparation
+from .preparation import enter
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -35,49 +33,21 @@ class VersionTable:
         return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
-def enter(service: facts.ServiceFacts) -> None:
-    """Makes the service's folder the working directory and importable, behind everything else.
-
-    Raises:
-        faults.ProjectFault: if there is no such folder.
-    """
-    try:
-        os.chdir(service.path)
-    except OSError as error:
-        raise faults.ProjectFault(
-            "folder-missing",
-            f"{service.name}: its folder {service.path} can't be entered: {error.strerror}",
-            "correct path: in services.yaml",
-        ) from error
-    # Last, so that a service's own `logging.py` or `typing.py` shadows nothing (Alembic's own command does the same).
-    if service.path not in sys.path:
-        sys.path.append(service.path)
-
-
 class Project:
     """The Alembic project of one service, in this process."""
 
     def __init__(self, service: facts.ServiceFacts) -> None:
         self.service = service
-        if not Path(service.config).is_file():
-            raise faults.ProjectFault(
-                "config-missing",
-                f"{service.name}: its Alembic configuration {service.config} does not exist",
-                "correct config: in services.yaml, or make the project with: alembic init -t async migrations",
-            )
+        self.where = locations.of(service)
 
     def config(self, versions: Path | None = None) -> Config:
-        """A fresh Alembic configuration.
+        """A fresh Alembic configuration; what `setup:` names has been called before.
 
         Args:
             versions: a folder that replaces the project's own version locations.
         """
-        from alembic.config import Config
-
-        config = Config(self.service.config, stdout=io.StringIO())
-        if versions is not None:
-            config.set_main_option("version_locations", str(versions).replace("%", "%%"))
-        return config
+        preparation.set_up(self.service)
+        return alembic_config.make(self.service, self.where, versions)
 
     def script(self, config: Config) -> ScriptDirectory:
         """The script directory of a configuration; its revision files are loaded late."""
@@ -117,11 +87,16 @@ class Project:
         with blame.blamed(self.service.name, doing, url), EnvironmentContext(config, script, fn=wrapped):
             script.run_env()
         if not called:
-            raise faults.ProjectFault(
-                "env-did-nothing",
-                f"{self.service.name}: its env.py ended well without running any migration ({script.env_py_location})",
-                "env.py must reach context.run_migrations() before it returns, and must not swallow exceptions",
-            )
+            raise self.did_nothing(script)
+
+    def did_nothing(self, script: ScriptDirectory) -> faults.ProjectFault:
+        """What to say where `env.py` ended well and never ran migrations."""
+        return faults.ProjectFault(
+            "env-did-nothing",
+            f"{self.service.name}: its env.py ended well without running any migration ({script.env_py_location})",
+            "env.py must reach context.run_migrations() before it returns: no asyncio task that nobody awaits, "
+            "no loop over nothing, no swallowed exception",
+        )
 
     def import_models(self) -> None:
         """Imports the modules that the registry names as the service's models."""

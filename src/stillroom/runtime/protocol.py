@@ -29,8 +29,10 @@ MAGIC = "STILLROOM/1"
 MAX_REQUEST = 64 * 1024 * 1024
 MAX_ANSWER = 256 * 1024 * 1024
 MAX_LINE = 128 * 1024 * 1024
+MAX_EVENTS = 200_000
 
-FINAL = ("result", "error")
+# The events that an answer ends with, and the object that each has to hold.
+FINAL = {"result": "value", "error": "error"}
 
 
 class BrokenAnswer(Exception):
@@ -128,8 +130,9 @@ class AnswerReader:
     def __init__(self, request_id: str) -> None:
         self._id = request_id
         self._digest = hashlib.sha256()
-        self._pending = b""
+        self._pending = bytearray()  # it grows in place: a long line arrives in thousands of pieces
         self._read = 0
+        self._events = 0
         self._started = False
         self._final: dict[str, Any] | None = None
         self.exit_code: int | None = None
@@ -144,9 +147,12 @@ class AnswerReader:
         self._read += len(data)
         if self._read > MAX_ANSWER:
             raise BrokenAnswer(f"the answer is larger than {MAX_ANSWER} bytes")
-        *lines, rest = (self._pending + data).split(b"\n")
-        self._pending = rest
-        if len(rest) > MAX_LINE:
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = bytes(self._pending) + lines[0]
+            self._pending.clear()
+        self._pending += rest
+        if len(self._pending) > MAX_LINE:
             raise BrokenAnswer(f"a line of the answer is longer than {MAX_LINE} bytes")
         events = []
         for line in lines:
@@ -166,6 +172,9 @@ class AnswerReader:
     def _take(self, line: bytes) -> dict[str, Any] | None:
         if self.complete:
             raise BrokenAnswer("bytes arrived after the end marker")
+        self._events += 1
+        if self._events > MAX_EVENTS:
+            raise BrokenAnswer(f"the answer has more than {MAX_EVENTS} events")
         event = self._parse(line)
         name = event["event"]
         if name == "end":
@@ -179,13 +188,15 @@ class AnswerReader:
         elif self._final is not None:
             raise BrokenAnswer(f"'{name}' arrived after the result")
         if name in FINAL:
+            if not isinstance(event.get(FINAL[name]), dict):
+                raise BrokenAnswer(f"the {name} of the answer holds nothing that one can use")
             self._final = event
         return event
 
     def _parse(self, line: bytes) -> dict[str, Any]:
         try:
             event = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BrokenAnswer(f"a line of the answer is not JSON: {line[:60]!r}") from error
         if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             raise BrokenAnswer(f"a line of the answer is no event: {line[:60]!r}")
@@ -196,6 +207,8 @@ class AnswerReader:
             raise BrokenAnswer("the end marker belongs to another request")
         if event.get("sha256") != self._digest.hexdigest():
             raise BrokenAnswer("the digest in the end marker does not match what arrived")
-        if not isinstance(event.get("exit"), int):
+        if type(event.get("exit")) is not int:
             raise BrokenAnswer("the end marker has no exit code")
+        if self._final is not None and (event["exit"] == 0) != (self._final["event"] == "result"):
+            raise BrokenAnswer(f"it ends with exit code {event['exit']} after its {self._final['event']}")
         self.exit_code = event["exit"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import facts, history, places, project, situation, sqltext, upgrade, walk
+from . import bootstrap, facts, history, places, project, situation, sqltext, upgrade, walk
 
 if TYPE_CHECKING:
     from . import protocol, telling
@@ -39,6 +39,7 @@ def record_sql(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     went = walk.Walk(keep=True)
     if target.pending:
         with places.on_scratch(service, tell) as place:
+            bootstrap.run(service, place.url, tell)
             history.make_version_schema(place.url, found.table)
             for each in found.standing.applied:
                 history.upgrade(found.of, place.url, found.table, to=each)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import (
     amend,
+    bootstrap,
     catalog,
     draft,
     facts,
@@ -118,6 +119,7 @@ class _Revision:
         start = tuple(sorted(self._code.graph.effective_heads))
         table = observe.version_table(self._of.service, self._code.where)
         self._tell.step("upgrade to head")
+        bootstrap.run(self._of.service, self._place.url, self._tell)
         history.make_version_schema(self._place.url, table)
         history.upgrade(self._of, self._place.url, table, expected=start)
         before = proof.take(self._place.url, table)
@@ -191,7 +193,9 @@ class _Revision:
             "proof": proven.seconds,
             "loss": None,
             "replaced": [],
+            "history": generate.digests(self._code.files()),
             "follows": self._follows,
+            **self._code.where.to_dict(),
             "drops": made.drops,
             "renames": renamed,
             "difference": changed.lines(),

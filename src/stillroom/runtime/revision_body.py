@@ -1,5 +1,7 @@
 """What a revision file would do: its operations, its downgrade, its data statements, its imports. Never executed.
 
+The outline is what checks of whole histories need; data statements take longer to find.
+
 `upgrade()` and every function or class of the file that it reaches by name count; so do the operations of
 `with op.batch_alter_table(...)`. What a function of another module does cannot be seen: `Body.opaque` says so.
 """
@@ -9,10 +11,11 @@ from __future__ import annotations
 import ast
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 from . import revision_data, revision_function, source_text
 
-__all__ = ["Body", "Import", "read_body"]
+__all__ = ["Body", "Import", "Outline", "is_known_module", "read_body", "read_outline"]
 
 _KNOWN_MODULES = frozenset(sys.stdlib_module_names) | {"alembic", "sqlalchemy"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -27,40 +30,69 @@ class Import:
 
 
 @dataclass(frozen=True)
-class Body:
-    """What one revision file does.
+class Outline:
+    """What one revision file does, as far as its operations tell.
 
-    `downgrade_state`: "present", "missing", "empty" (only pass), "raises".
-    `data`: the steps of `upgrade` that change rows. `unread_sql`: lines that execute SQL which the file does not hold.
+    `upgrade_state`, `downgrade_state`: "present", "missing", "empty" (only pass), "raises".
     `opaque`: `upgrade` calls code that stands in another file (not alembic, SQLAlchemy, the standard library).
     """
 
-    has_upgrade: bool
     upgrade: tuple[revision_function.Operation, ...]
     downgrade: tuple[revision_function.Operation, ...]
+    upgrade_state: str
     downgrade_state: str
-    data: tuple[revision_data.DataStep, ...]
-    unread_sql: tuple[int, ...]
     imports: tuple[Import, ...]
     opaque: bool
+
+    @property
+    def has_upgrade(self) -> bool:
+        """Whether there is an `upgrade`, whatever it does."""
+        return self.upgrade_state != "missing"
+
+
+@dataclass(frozen=True)
+class Body(Outline):
+    """What one revision file does, rows included.
+
+    `data`: the steps of `upgrade` that change rows. `unread_sql`: lines that execute SQL which the file does not hold.
+    """
+
+    data: tuple[revision_data.DataStep, ...]
+    unread_sql: tuple[int, ...]
+
+
+def is_known_module(name: str) -> bool:
+    """Whether a dotted name is one of the modules that every migration may use: alembic, SQLAlchemy, Python's own."""
+    return name.split(".")[0] in _KNOWN_MODULES
+
+
+def read_outline(module: ast.Module) -> Outline:
+    """Everything that `Outline` says of a parsed revision file."""
+    file = _File(module)
+    return Outline(**_outlined(file, _parts(file, "upgrade")))
 
 
 def read_body(module: ast.Module) -> Body:
     """Everything that `Body` says of a parsed revision file."""
     file = _File(module)
-    up = [file.part(name) for name in file.reached("upgrade")]
-    down = [file.part(name) for name in file.reached("downgrade")]
+    up = _parts(file, "upgrade")
     steps, unread = revision_data.find([(part.calls, part.scope) for part in up], file.op_names)
-    return Body(
-        has_upgrade=file.defines("upgrade"),
-        upgrade=tuple(each for part in up for each in part.operations()),
-        downgrade=tuple(each for part in down for each in part.operations()),
-        downgrade_state=file.downgrade_state(),
-        data=tuple(steps),
-        unread_sql=tuple(unread),
-        imports=tuple(sorted(file.imports, key=lambda each: (each.line, each.module))),
-        opaque=any(part.calls_one_of(file.foreign) for part in up) or _is_opaque(file, "upgrade"),
-    )
+    return Body(**_outlined(file, up), data=tuple(steps), unread_sql=tuple(unread))
+
+
+def _parts(file: _File, name: str) -> list[revision_function.Function]:
+    return [file.part(each) for each in file.reached(name)]
+
+
+def _outlined(file: _File, up: list[revision_function.Function]) -> dict[str, Any]:
+    return {
+        "upgrade": tuple(each for part in up for each in part.operations()),
+        "downgrade": tuple(each for part in _parts(file, "downgrade") for each in part.operations()),
+        "upgrade_state": file.state("upgrade"),
+        "downgrade_state": file.state("downgrade"),
+        "imports": tuple(sorted(file.imports, key=lambda each: (each.line, each.module))),
+        "opaque": any(part.calls_one_of(file.foreign) for part in up) or _is_opaque(file, "upgrade"),
+    }
 
 
 def _is_opaque(file: _File, name: str) -> bool:
@@ -127,7 +159,7 @@ class _File:
         found = Import(module, line)
         if found not in self.imports:
             self.imports.append(found)
-        if module.split(".")[0] not in _KNOWN_MODULES:
+        if not is_known_module(module):
             self.foreign.add(name)
         self._bound.add(name)
 
@@ -161,11 +193,11 @@ class _File:
                 waiting += [it for it in self.functions if it.startswith(f"{name}_")]
         return list(found)
 
-    def downgrade_state(self) -> str:
-        """See `Body`."""
-        function = self.functions.get("downgrade")
+    def state(self, name: str) -> str:
+        """Of `upgrade` or `downgrade`: see `Outline`."""
+        function = self.functions.get(name)
         if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return "present" if self.defines("downgrade") else "missing"
+            return "present" if self.defines(name) else "missing"
         if any(isinstance(each, ast.Raise) for each in function.body):
             return "raises"
         return "empty" if all(_does_nothing(each) for each in function.body) else "present"

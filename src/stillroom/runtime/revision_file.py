@@ -10,13 +10,13 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from . import faults, revision_body, revision_head, revision_problem
 from .revision_problem import Problem
 
-__all__ = ["File", "Revision", "data_statements", "parse", "read_head", "read_whole"]
+__all__ = ["File", "Revision", "data_statements", "keep_outline", "parse", "read_head", "read_outline", "read_whole"]
 
 
 @dataclass(frozen=True)
@@ -57,39 +57,50 @@ class Revision:
             raise faults.ProjectFault(found.code, found.message, found.mend)
         return found
 
+    @cached_property
+    def outline(self) -> revision_body.Outline:
+        """What the file does, as far as its operations tell.
+
+        Raises:
+            faults.ProjectFault: `does-not-parse`.
+        """
+        return self.body
+
     @property
     def operations(self) -> tuple[str, ...]:
         """The names of the operations in `upgrade` ("create_table", "execute"), in order."""
-        return tuple(each.name for each in self.body.upgrade)
+        return tuple(each.name for each in self.outline.upgrade)
 
     @property
     def upgrade_ops(self) -> int:
         """How many operations `upgrade` has."""
-        return len(self.body.upgrade)
+        return len(self.outline.upgrade)
 
     @property
     def downgrade_ops(self) -> int:
         """How many operations `downgrade` has."""
-        return len(self.body.downgrade)
+        return len(self.outline.downgrade)
 
     @property
     def has_downgrade(self) -> bool:
         """False if `downgrade` is missing, does nothing, or raises."""
-        return self.body.downgrade_state == "present"
+        return self.outline.downgrade_state == "present"
 
     def body_problem(self) -> Problem | None:
         """What is wrong with what the file does (it does not parse; it has no `upgrade`), or None."""
-        try:
-            body = self.body
-        except faults.ProjectFault as fault:
-            return Problem(fault.code, fault.message, fault.mend, (self.path,))
-        if body.has_upgrade:
+        if not self.__dict__.keys() & {"outline", "body"}:
+            found = _examine(self.source, self.name)
+            if isinstance(found, Problem):
+                return replace(found, files=(self.path,))
+            _keep(self, found)
+        if self.outline.has_upgrade:
             return None
         return Problem(
             "no-upgrade",
             f"{self.name} has no function `upgrade`.",
             "Add `def upgrade() -> None:` (with `pass` if it is a merge).",
             (self.path,),
+            about="down_revision",
         )
 
 
@@ -151,6 +162,24 @@ def read_whole(file: File) -> Revision | Problem:
     return found
 
 
+def read_outline(file: File) -> Revision | Problem:
+    """One file, head and outline from one parse; what rows it changes is read when it is asked for."""
+    with _uncollected():
+        try:
+            tree = revision_head.parse_module(file.source, file.shown)
+        except SyntaxError:
+            return read_head(file.source, file.shown, file.path, None)
+        found = read_head(file.source, file.shown, file.path, tree)
+        if isinstance(found, Revision):
+            keep_outline(found, revision_body.read_outline(tree))
+    return found
+
+
+def keep_outline(revision: Revision, outline: revision_body.Outline) -> None:
+    """Give a revision its outline, which was read before from the same source."""
+    revision.__dict__["outline"] = outline  # where `cached_property` would put it
+
+
 def read_head(source: bytes, shown: str, path: str, tree: ast.Module | None) -> Revision | Problem:
     """Who a file is, from its parsed tree or, without one, from as little of its source as will do."""
     try:
@@ -165,6 +194,7 @@ def read_head(source: bytes, shown: str, path: str, tree: ast.Module | None) -> 
             f"{shown}, line {exc.line}: `{exc.name}` is computed, so that only running the file would tell it.",
             f'Write it as plain text: `{exc.name} = "..."`.',
             (path,),
+            line=exc.line,
         )
     except revision_head.NotText as exc:
         return Problem(
@@ -172,6 +202,7 @@ def read_head(source: bytes, shown: str, path: str, tree: ast.Module | None) -> 
             f"{shown}: `{exc.name}` is neither text nor (for parents) None or a tuple of texts; Alembic fails on it.",
             f'Quote it: `{exc.name} = "..."`.',
             (path,),
+            about=exc.name,
         )
     return Revision(
         head.id, head.down, head.depends_on, head.branch_labels, path, shown, head.message, source, head.computed

@@ -6,7 +6,7 @@ about (one id in two files), or does not see (a circle that hangs between a base
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from . import revision_problem, revision_problems
@@ -102,18 +102,24 @@ class Graph:
                     waits[id_] += 1
         return children, waits
 
-    def problems(self, heads: int | Collection[str] = 1, *, id_limit: int = _ID_LIMIT) -> list[Problem]:
+    def problems(
+        self, heads: int | Collection[str] = 1, *, id_limit: int | Callable[[Revision], int] = _ID_LIMIT
+    ) -> list[Problem]:
         """Everything wrong with the history; empty if it is sound.
 
         Args:
             heads: how many heads there should be, or which (ids or branch labels).
-            id_limit: the width of the version table's column, in characters.
+            id_limit: the width of the version table's column, in characters; or what tells it for each revision.
         """
+        limit = id_limit if callable(id_limit) else (lambda _: id_limit)
         found = [*self.faults]
-        found += [problem for each in self.revisions for problem in revision_problems.own_problems(each, id_limit)]
+        found += [problem for each in self.revisions for problem in revision_problems.own_problems(each, limit(each))]
         found += self._duplicates()
         found += self._labels()
-        found += self._unknown_parents()
+        unknown = self._unknown_parents()
+        found += unknown
+        if not any(each.code == "unknown-dependency" for each in unknown):  # nobody asks for labels that are computed
+            found = [each for each in found if each.code != "computed" or each.about != "branch_labels"]
         found += self._circles()
         unsure = any(each.code in _UNSETTLES_HEADS for each in found)
         found += [problem for each in self.revisions if (problem := each.body_problem()) is not None]
@@ -134,6 +140,7 @@ class Graph:
                 f"Delete the copy, or give it an id of its own (`revision = ...` in {same[-1].name}); "
                 "Alembic only warns, and applies one of them.",
                 tuple(each.path for each in same),
+                about="revision",
             )
             for id_, same in files.items()
             if len(same) > 1
@@ -168,6 +175,7 @@ class Graph:
             f"{child.name} follows revision {name!r} (down_revision), which no file here has.",
             self._hint(name, child, "down_revision"),
             (child.path,),
+            about="down_revision",
         )
 
     def _missing_dependency(self, child: Revision, name: str) -> Problem:
@@ -176,6 +184,7 @@ class Graph:
             f"{child.name} depends on {name!r} (depends_on), which is no revision or branch label here.",
             self._hint(name, child, "depends_on"),
             (child.path,),
+            about="depends_on",
         )
 
     def _hint(self, name: str, child: Revision, field: str) -> str:
@@ -206,6 +215,7 @@ class Graph:
                     f"Revisions follow each other in a circle: {chain} (in {revision_problem.listed(names)}).",
                     "Correct the `down_revision` (or `depends_on`) of one of them, so that one comes first.",
                     tuple(self.by_id[each].path for each in circle),
+                    about="down_revision",
                 )
             )
             left = left - set(circle)
@@ -230,7 +240,10 @@ class Graph:
         if len(self.heads) == heads:
             return []
         mend = f"Expected by the registry: {heads}. Correct `heads` there, or find out which branch is missing."
-        if len(self.heads) > heads:
+        labelled = len(self.heads) > heads and self._all_labelled()
+        if labelled:
+            mend = f"They are meant to be separate, so say it: `heads: {len(self.heads)}` in the registry."
+        elif len(self.heads) > heads:
             mend = (
                 f"Join them: `alembic merge -m 'merge heads' {' '.join(self.heads)}`; or, if they are meant to be "
                 f"separate, declare `heads: {len(self.heads)}` in the registry."
@@ -239,9 +252,11 @@ class Graph:
             Problem(
                 "unexpected-heads",
                 f"There are {len(self.heads)} heads where {heads} {'is' if heads == 1 else 'are'} expected: "
-                f"{self._named(self.heads)}{self._fork()}.",
+                f"{self._named(self.heads)}{', each a branch with a label of its own' if labelled else self._fork()}.",
                 mend,
                 tuple(self.by_id[each].path for each in self.heads),
+                severity="warning" if labelled else "error",
+                about="revision",
             )
         ]
 
@@ -257,6 +272,7 @@ class Graph:
                 f"The heads are {self._named(self.heads) or 'none'}; the registry expects {expects}.",
                 "Merge or rebase what is not expected, or correct `heads` in the registry.",
                 tuple(self.by_id[each].path for each in self.heads),
+                about="revision",
             )
         ]
 
@@ -268,6 +284,17 @@ class Graph:
             return []
         start = self.by_label[name].id
         return [head for head in self.heads if start in self._line(head)]
+
+    def _all_labelled(self) -> bool:
+        """Whether each head is on a branch that has a label, and that no other head is on."""
+        lines = {head: self._line(head) for head in self.heads}
+        labelled = {
+            each.id
+            for each in self.revisions
+            if each.branch_labels or any(name == "branch_labels" for name, _ in each.computed)
+        }
+        others = {head: set().union(*(lines[other] for other in self.heads if other != head)) for head in self.heads}
+        return all(labelled & (lines[head] - others[head]) for head in self.heads)
 
     def _line(self, head: str) -> set[str]:
         """`head` and its ancestors by `down_revision` alone: the branch that a label names."""

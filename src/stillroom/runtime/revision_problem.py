@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Problem", "does_not_parse", "listed", "no_folder", "no_revisions", "not_a_revision"]
+__all__ = ["Problem", "does_not_parse", "line_of", "listed", "no_folder", "no_revisions", "not_a_revision"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Problem:
     """Something wrong with a history.
 
     `code` is stable and kebab-case, `message` one sentence with the files, `mend` what to do, `files` the paths,
-    `severity` "error" or "warning".
+    `severity` "error" or "warning". Where in the files: at `line` of the first, or where each sets the name `about`
+    (`revision`, `down_revision`, ...); 0 and "": nowhere special.
     """
 
     code: str
@@ -22,6 +24,8 @@ class Problem:
     mend: str
     files: tuple[str, ...] = ()
     severity: str = "error"
+    line: int = 0
+    about: str = ""
 
     def __str__(self) -> str:
         return f"{self.message} {self.mend}"
@@ -34,6 +38,7 @@ def does_not_parse(shown: str, exc: SyntaxError, path: str = "") -> Problem:
         f"{shown}, line {exc.lineno or 1}: does not parse: {exc.msg}.",
         "Correct the file, or bring it back from version control (`git checkout -- FILE`).",
         (path or shown,),
+        line=exc.lineno or 1,
     )
 
 
@@ -78,3 +83,13 @@ def listed(names: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     each = list(names)
     return " and ".join([", ".join(each[:-1]), each[-1]] if len(each) > 1 else each)
+
+
+def line_of(path: str, name: str) -> int:
+    """The line of a file at which `name` is set at the top level; 1 where it is not, or can't be read."""
+    try:
+        source = Path(path).read_bytes()
+    except OSError:
+        return 1
+    found = re.search(rb"^" + re.escape(name.encode()) + rb"\b", source, re.MULTILINE)
+    return source.count(b"\n", 0, found.start()) + 1 if found else 1

@@ -21,6 +21,7 @@ def own_problems(revision: Revision, limit: int) -> Iterable[Problem]:
             f"Revision id {id_!r} in {revision.name} has {len(id_)} characters; the version table holds {limit}.",
             f"Shorten it to {limit} characters or less there, and in the `down_revision` of what follows it.",
             (revision.path,),
+            about="revision",
         )
     bad = sorted(set(id_) & set(_ILLEGAL))
     if bad or not id_:
@@ -30,6 +31,7 @@ def own_problems(revision: Revision, limit: int) -> Iterable[Problem]:
             f"Revision id {id_!r} in {revision.name} {what}.",
             "Use letters, digits and `_`.",
             (revision.path,),
+            about="revision",
         )
     for name, line in revision.computed:
         yield Problem(
@@ -38,6 +40,8 @@ def own_problems(revision: Revision, limit: int) -> Iterable[Problem]:
             f"Nothing to do, unless `{name}` matters to a check: then write it as plain text.",
             (revision.path,),
             severity="warning",
+            line=line,
+            about=name,
         )
 
 
@@ -50,5 +54,9 @@ def label_clash(label: str, one: Revision, other: Revision) -> Problem:
     else:
         message = f"Branch label {label!r} stands in two files: {other.name} and {one.name}."
     return Problem(
-        "label-clash", message, f"Keep it in one place; in {one.name}, rename it.", tuple({other.path: 0, one.path: 0})
+        "label-clash",
+        message,
+        f"Keep it in one place; in {one.name}, rename it.",
+        tuple({other.path: 0, one.path: 0}),
+        about="branch_labels",
     )

@@ -5,34 +5,36 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import revision_file
 from .revision_problem import Problem
 
-__all__ = ["read_all"]
+__all__ = ["Reader", "read_all"]
+
+Reader = Callable[[revision_file.File], revision_file.Revision | Problem]
 
 _WORTH_IT = 200_000  # bytes of source: below, a fork costs more than it saves
 
 
-def read_all(files: Sequence[revision_file.File], workers: int) -> list[revision_file.Revision | Problem]:
-    """Every file, head and body, in the order given.
+def read_all(
+    files: Sequence[revision_file.File], workers: int, read: Reader = revision_file.read_whole
+) -> list[revision_file.Revision | Problem]:
+    """Every file in the order given, as `read` reads it: with head and body, if nothing else is said.
 
     Forks only when that is safe (one thread) and worth it; a share that a child does not answer is read here.
     """
     count = min(workers, _processors())
     if count < 2 or threading.active_count() > 1 or sum(len(each.source) for each in files) < _WORTH_IT:
-        return [revision_file.read_whole(each) for each in files]
+        return [read(each) for each in files]
     found: list[Any] = [None] * len(files)
-    children = [_start(files[first::count]) for first in range(1, count)]
-    found[0::count] = [revision_file.read_whole(each) for each in files[0::count]]
+    children = [_start(files[first::count], read) for first in range(1, count)]
+    found[0::count] = [read(each) for each in files[0::count]]
     for first, (pid, reader) in enumerate(children, start=1):
         share = files[first::count]
         answers = _finish(pid, reader)
-        found[first::count] = (
-            answers if len(answers) == len(share) else [revision_file.read_whole(each) for each in share]
-        )
+        found[first::count] = answers if len(answers) == len(share) else [read(each) for each in share]
     return found
 
 
@@ -43,7 +45,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _start(share: Sequence[revision_file.File]) -> tuple[int, int]:
+def _start(share: Sequence[revision_file.File], read: Reader) -> tuple[int, int]:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:
@@ -52,7 +54,7 @@ def _start(share: Sequence[revision_file.File]) -> tuple[int, int]:
     try:
         os.close(reader)
         with os.fdopen(writer, "wb") as pipe:
-            pickle.dump([revision_file.read_whole(each) for each in share], pipe, pickle.HIGHEST_PROTOCOL)
+            pickle.dump([read(each) for each in share], pipe, pickle.HIGHEST_PROTOCOL)
     finally:
         os._exit(0)  # nothing of the parent's (buffers, atexit) may run twice
 

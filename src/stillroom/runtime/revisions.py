@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import revision_file, revision_problem, revision_workers
@@ -17,7 +17,18 @@ from .revision_file import File, Revision, data_statements, parse
 from .revision_graph import Graph
 from .revision_problem import Problem
 
-__all__ = ["Graph", "Problem", "Revision", "data_statements", "is_revision_name", "parse", "read"]
+__all__ = [
+    "File",
+    "Graph",
+    "Problem",
+    "Revision",
+    "data_statements",
+    "graph_of",
+    "is_revision_name",
+    "listed",
+    "parse",
+    "read",
+]
 
 _LOADED = re.compile(r"(?!\.\#|__init__)(.*\.py)$")  # alembic/script/base.py, 1.12 to 1.20
 
@@ -35,6 +46,16 @@ def read(folders: Sequence[Path], *, recursive: bool = False, workers: int = 0) 
         recursive: Alembic's `recursive_version_locations`.
         workers: 0: what a file does is read when it is first asked for; 1 or more: at once, by that many processes.
     """
+    files, problems = listed(folders, recursive=recursive)
+    if workers:
+        found = revision_workers.read_all(files, workers)
+    else:
+        found = [revision_file.read_head(each.source, each.shown, each.path, None) for each in files]
+    return graph_of(found, problems)
+
+
+def listed(folders: Sequence[Path], *, recursive: bool = False) -> tuple[list[File], list[Problem]]:
+    """The files that Alembic would load from these folders (as in `read`), and what is wrong with folders and files."""
     problems: list[Problem] = []
     files: list[File] = []
     for folder in folders:
@@ -42,12 +63,14 @@ def read(folders: Sequence[Path], *, recursive: bool = False, workers: int = 0) 
             files += _files(folder, recursive, {each.path for each in files}, problems)
         else:
             problems.append(revision_problem.no_folder(folder))
-    if workers:
-        found = revision_workers.read_all(files, workers)
-    else:
-        found = [revision_file.read_head(each.source, each.shown, each.path, None) for each in files]
-    problems += [each for each in found if isinstance(each, Problem)]
-    return Graph([each for each in found if isinstance(each, Revision)], problems)
+    return files, problems
+
+
+def graph_of(found: Iterable[Revision | Problem], problems: Iterable[Problem] = ()) -> Graph:
+    """The history that these files make, those included that could not be read as revisions."""
+    each = list(found)
+    faults = [*problems, *(one for one in each if isinstance(one, Problem))]
+    return Graph([one for one in each if isinstance(one, Revision)], faults)
 
 
 def _files(folder: Path, recursive: bool, seen: set[str], problems: list[Problem]) -> Iterator[File]:

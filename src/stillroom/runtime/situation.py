@@ -41,6 +41,11 @@ class Situation:
         """`host:port/database`, for messages."""
         return str(urls.address(self.url))
 
+    @property
+    def to_bootstrap(self) -> bool:
+        """Whether something has to be done before the first revision."""
+        return self.service.bootstrap is not None and self.standing.state == state.EMPTY
+
     def again(self) -> Situation:
         """The same, after asking the database again on a connection of its own."""
         observed = observe.database(self.url, self.table, self.area)
@@ -99,6 +104,8 @@ class Situation:
         found = f"{name}: {self.database} holds {tables} table{'s' if tables != 1 else ''} and no revision"
         cleanup = f"empty it: invoke cleanup --service {name} (and apply again)"
         try:
+            if self.service.bootstrap is not None and self.compare_with_start(tell).equal:
+                return  # a run that was interrupted after it, or somebody by hand
             match = self.compare(tell)
         except faults.RefusedFault:
             raise
@@ -129,6 +136,10 @@ class Situation:
     def compare(self, tell: telling.Tell) -> matching.Match:
         """Compares the database with what the whole history makes."""
         return matching.against_history(self.of, self.url, self.table, tell, expected=self.standing.heads)
+
+    def compare_with_start(self, tell: telling.Tell) -> matching.Match:
+        """Compares the database with what the first revision begins on: what `bootstrap:` makes."""
+        return matching.against_history(self.of, self.url, self.table, tell, to=())
 
     def make_version_schema(self) -> None:
         """Makes the schema of the version table if it is not there; asks first, since making needs a further right."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["data_statements", "reads_only"]
+__all__ = ["data_statements", "reads_only", "statements"]
 
 _TOKEN = re.compile(
     r"""(?P<gap>--[^\n]*|/\*.*?\*/|\s+)
@@ -43,7 +43,7 @@ def data_statements(sql: str) -> list[tuple[str, str, int]]:
     if not _ANY.search(sql):
         return []
     found = []
-    for text, bodies, line in _statements(sql):
+    for text, bodies, line in statements(sql):
         kind = _kind(text, bodies)
         if kind:
             found.append((kind, text, line))
@@ -52,11 +52,11 @@ def data_statements(sql: str) -> list[tuple[str, str, int]]:
 
 def reads_only(sql: str) -> bool:
     """True if every statement in `sql` is a plain query, as far as its first word tells."""
-    texts = [text for text, _, _ in _statements(sql)]
+    texts = [text for text, _, _ in statements(sql)]
     return bool(texts) and all(re.match(r"(select|show|explain|values|table)\b", text, re.I) for text in texts)
 
 
-def _statements(sql: str) -> list[tuple[str, list[str], int]]:
+def statements(sql: str) -> list[tuple[str, list[str], int]]:
     """Statements without comments, quoted texts emptied, dollar-quoted bodies apart; each with its line's offset."""
     statements: list[tuple[str, list[str], int]] = []
     words: list[str] = []
@@ -109,4 +109,4 @@ def _kind(text: str, bodies: list[str]) -> str:
 
 def _plain(body: str) -> str:
     """A block's text without comments and quotes (a quoted EXECUTE '...' stays unread)."""
-    return "; ".join(text for text, _, _ in _statements(body))
+    return "; ".join(text for text, _, _ in statements(body))

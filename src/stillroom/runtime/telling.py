@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from . import ending, protocol
+from . import ending, protocol, secrecy
 
 __all__ = ["Tell"]
 
@@ -23,7 +23,7 @@ class Tell:
 
     def warn(self, message: str, mend: str = "") -> None:
         """Something that a person should know, and that does not stop the operation."""
-        self._event("warning", message=message, mend=mend)
+        self._event("warning", message=secrecy.scrubbed(message), mend=secrecy.scrubbed(mend))
 
     def _event(self, name: str, **fields: Any) -> None:
         with ending.in_peace():  # half a line would spoil the answer

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import facts, faults, guard, half_applied, project, revision_target, situation, state, walk
+from . import bootstrap, environment, facts, faults, half_applied, project, revision_target, situation, state, walk
 
 if TYPE_CHECKING:
     from . import protocol, telling
@@ -40,8 +40,14 @@ def upgrade(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     if not target.pending:
         return _result(found, target, found, NOTHING)
     if request.options.get("plan"):
+        if found.to_bootstrap:
+            tell.warn(
+                f"{found.database} is empty: what services.yaml names as bootstrap: runs before the first revision"
+            )
         return _result(found, target, found, WOULD_UPGRADE)
     _as_planned(found, request.options.get("seen"))
+    if found.to_bootstrap:
+        bootstrap.run(service, found.url, tell)
     found.make_version_schema()
     return _result(found, target, _run(found, target, tell), UPGRADED)
 
@@ -70,7 +76,7 @@ def aim(found: situation.Situation, to: str, tell: telling.Tell) -> Aim:
     """
     found.need_migrations()
     graph, standing, name = found.code.graph, found.standing, found.service.name
-    wanted = revision_target.resolve(graph, to, name)
+    wanted = revision_target.resolve(graph, to, name, standing.applied)
     found.need_known_revisions()
     found.need_version(tell)
     needed = graph.ancestors(wanted)
@@ -101,7 +107,7 @@ def _run(found: situation.Situation, target: Aim, tell: telling.Tell) -> situati
     """Runs it, and gives what the database says afterwards, asked on a connection of its own."""
     went = walk.Walk()
     try:
-        with guard.only(found.url, variable=found.service.url_variable):
+        with environment.working_on(found.service, found.url):
             walk.upgrade(found.of, target.name, went, tell)
     except faults.RefusedFault:
         raise

@@ -15,7 +15,7 @@ import sqlalchemy.engine
 import sqlalchemy.exc
 from sqlalchemy.engine import URL
 
-from . import destination, faults
+from . import destination, driver_options, faults
 
 __all__ = [
     "DRIVERS",
@@ -23,12 +23,16 @@ __all__ = [
     "Address",
     "address",
     "endpoints",
+    "in_form_of",
     "known_driver",
     "masked",
+    "of_parts",
     "parse",
+    "parts",
     "render",
     "scrubbed",
     "with_database",
+    "with_password",
 ]
 
 Address = destination.Address
@@ -39,6 +43,7 @@ DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 FORM = "postgresql+asyncpg://USER:PASSWORD@HOST:5432/DATABASE"
 """What a URL looks like, for messages."""
 
+_DATABASE = re.compile(r"^(?P<head>\w+(?:\+\w+)?://(?:[^?#]*@)?[^/?#]*)(?:/[^?#]*)?(?P<query>\?.*)?$")
 _AUTHORITY = re.compile(r"(://[^:/?#\s@]*):[^\s]*@")
 _SECRET_OPTION = re.compile(r"(?i)(\b(?:pg|ssl)?(?:password|passwd)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;]+)")
 _MANY_HOSTS = re.compile(
@@ -111,12 +116,79 @@ def with_database(text: str, database: str) -> str:
         changed = changed.set(username=destination.user(url))
     if url.password is None and service.get("password"):
         changed = changed.set(password=service["password"])
-    return render(_with_endpoints(changed, destination.written(url), endpoints(url)))
+    changed = _with_endpoints(changed, destination.written(url), endpoints(url))
+    # An env.py may take a URL apart by itself, or forget that `%` is special in ini files: what need not change, stays.
+    name = urllib.parse.quote(database, safe="")
+    kept = _DATABASE.sub(lambda match: f"{match['head']}/{name}{match['query'] or ''}", text.strip())
+    return kept if _read(kept) == changed else render(changed)
+
+
+def with_password(text: str, password: str) -> str:
+    """The same URL with another password, as text.
+
+    Raises:
+        faults.ProjectFault: `url-invalid`.
+    """
+    return render(_read(text).set(password=password).difference_update_query(["password"]))
+
+
+def in_form_of(text: str, like: str) -> str:
+    """The URL as one who expects `like` understands it: its scheme, and options as its driver has them.
+
+    Where `like` is no URL of PostgreSQL there is nothing to go by, and the URL stays as it is.
+
+    Raises:
+        faults.ProjectFault: `url-invalid`; `option-untranslatable`.
+    """
+    try:
+        scheme = _read(like).drivername
+    except faults.ProjectFault:
+        return text
+    url = _read(text)
+    if url.drivername == scheme:
+        return text
+    driver, wanted = (name.partition("+")[2] for name in (url.drivername, scheme))
+    return render(url.set(drivername=scheme, query=driver_options.translated(url.query, driver, wanted)))
+
+
+def parts(url: str | URL) -> dict[str, str]:
+    """Host, port, user, password and name of a URL, as a service's variables have them; empty where it leaves one open.
+
+    Raises:
+        faults.ProjectFault: `url-invalid`.
+    """
+    read = _read(url)
+    pairs = destination.written(read)
+    password = read.password or destination.settings_of(read).get("password")
+    return {
+        "host": ",".join(host for host, _ in pairs),
+        "port": ",".join(port for _, port in pairs if port),
+        "user": destination.user(read),
+        "password": "" if password is None else str(password),
+        "name": destination.database(read),
+    }
+
+
+def of_parts(user: str, password: str, host: str, port: str, name: str) -> str:
+    """The URL, without a driver, that these parts make up; empty ones are left open."""
+    url = URL.create("postgresql", user or None, password or None, database=name)
+    if host.startswith("/") or "," in host or not port.isdigit():
+        query = {"host": tuple(host.split(",")), "port": tuple(port.split(","))}
+        return render(url.update_query_dict({key: value for key, value in query.items() if any(value)}))
+    return render(url.set(host=host or None, port=int(port)))
 
 
 def render(url: str | URL) -> str:
     """The URL as text, with its password: for environment variables and drivers, never for people."""
-    return _read(url).render_as_string(hide_password=False)
+    read = _read(url)
+    # Unlike SQLAlchemy's own, this leaves folders and ports as people write them, and a space is no `+` for libpq.
+    options = [
+        f"{urllib.parse.quote(key, safe='')}={urllib.parse.quote(value, safe='/:,')}"
+        for key, values in read.query.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    plain: str = read.set(query={}).render_as_string(hide_password=False)
+    return plain + ("?" + "&".join(options) if options else "")
 
 
 def masked(text: str | URL) -> str:

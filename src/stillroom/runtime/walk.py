@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import blame, faults, literals, project
+from . import blame, environment, literals, project
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -135,15 +134,10 @@ def upgrade(
             with EnvironmentContext(config, script, fn=steps, destination_rev=to):
                 script.run_env()
         except (Exception, SystemExit):
-            with blame.blamed(of.service.name, _doing(walk, to), os.environ.get(of.service.url_variable)):
+            with blame.blamed(of.service.name, _doing(walk, to), environment.service_url(of.service)):
                 raise
     if not called:
-        raise faults.ProjectFault(
-            "env-did-nothing",
-            f"{of.service.name}: its env.py ended well without running any migration ({script.env_py_location})",
-            "env.py must reach context.run_migrations() before it returns: no asyncio task that nobody awaits, "
-            "no loop over nothing, no swallowed exception",
-        )
+        raise of.did_nothing(script)
 
 
 def _doing(walk: Walk, to: str) -> str:

@@ -19,6 +19,8 @@ _CHUNK = 256 * 1024
 # The runtime ends itself at its time limit and cleans up; only when that fails does the operator kill it.
 _PATIENCE_SECONDS = 65.0
 _EXIT_SECONDS = 5.0
+# How long what a process has left in its pipe is read: something that it started may go on writing for ever.
+_DRAIN_SECONDS = 1.0
 
 
 class Listener(Protocol):
@@ -39,6 +41,17 @@ class Quiet:
 
     def output(self, data: bytes) -> None:
         """Ignores the output."""
+
+
+class _Fields(dict[str, Any]):
+    """An object of the answer: a field that has to be there and is not makes the answer as good as lost."""
+
+    def __missing__(self, name: str) -> Any:
+        raise base.TargetFailed(
+            "answer-lost",
+            f"the answer was lost: it arrived whole, and lacks '{name}'",
+            "something in the service's process changes what Stillroom answers: --verbose shows what it printed",
+        )
 
 
 class _Tail:
@@ -68,10 +81,9 @@ def converse(process: base.Process, request: protocol.Request, listener: Listene
     tail = _Tail()
     deadline = time.monotonic() + request.time_limit + _PATIENCE_SECONDS
     try:
-        _send(process, protocol.encode_request(request))
-        _follow(process, reader, tail, listener, deadline)
-        final = reader.final()
-    except protocol.BrokenAnswer as broken:
+        _follow(process, protocol.encode_request(request), reader, tail, listener, deadline)
+        final = _fields(reader.final())
+    except (protocol.BrokenAnswer, RecursionError) as broken:
         raise _lost(process, request, str(broken), tail) from broken
     except TimeoutError as late:
         process.kill()
@@ -91,17 +103,26 @@ def converse(process: base.Process, request: protocol.Request, listener: Listene
     return value
 
 
-def _send(process: base.Process, data: bytes) -> None:
-    # A worker that died already shows in its answer; the write's own error says less.
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(data)
-        process.stdin.flush()
+def _fields(value: Any) -> Any:
+    """A value of JSON whose objects miss no field silently."""
+    if isinstance(value, dict):
+        return _Fields((name, _fields(each)) for name, each in value.items())
+    return [_fields(each) for each in value] if isinstance(value, list) else value
 
 
 def _follow(
-    process: base.Process, reader: protocol.AnswerReader, tail: _Tail, listener: Listener, deadline: float
+    process: base.Process,
+    asked: bytes,
+    reader: protocol.AnswerReader,
+    tail: _Tail,
+    listener: Listener,
+    deadline: float,
 ) -> None:
-    """Reads both streams until the answer is complete or its stream ends."""
+    """Sends the request and reads both streams, until the answer is complete or its stream ends.
+
+    Raises:
+        TimeoutError: at the deadline, whatever is still arriving.
+    """
 
     def answer(data: bytes) -> None:
         for event in reader.feed(data):
@@ -111,20 +132,35 @@ def _follow(
         tail.add(data)
         listener.output(data)
 
+    request, left = process.stdin.fileno(), memoryview(asked)
     sinks: dict[int, Callable[[bytes], None]] = {process.stdout.fileno(): answer, process.stderr.fileno(): output}
+    os.set_blocking(request, False)  # a process that reads nothing must not hold us past the deadline
     with selectors.DefaultSelector() as selector:
         for descriptor in sinks:
             selector.register(descriptor, selectors.EVENT_READ)
+        selector.register(request, selectors.EVENT_WRITE)
         while process.stdout.fileno() in selector.get_map() and not reader.complete:
             ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready and time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise TimeoutError
             for key, _ in ready:
-                data = os.read(key.fd, _CHUNK)
-                if data:
-                    sinks[key.fd](data)
+                if key.fd == request:
+                    left = more = _sent(request, left)
                 else:
+                    more = memoryview(os.read(key.fd, _CHUNK))
+                    sinks[key.fd](bytes(more))
+                if not more:
                     selector.unregister(key.fd)
+
+
+def _sent(descriptor: int, data: memoryview) -> memoryview:
+    """What is left to write; nothing where nobody reads any more: that shows in the answer, which says more."""
+    try:
+        return data[os.write(descriptor, data) :]
+    except BlockingIOError:
+        return data
+    except BrokenPipeError:
+        return data[:0]
 
 
 def _lost(process: base.Process, request: protocol.Request, why: str, tail: _Tail) -> base.TargetFailed:
@@ -151,8 +187,9 @@ def _end(process: base.Process, tail: _Tail, listener: Listener) -> None:
         process.kill()
     descriptor = process.stderr.fileno()
     os.set_blocking(descriptor, False)
+    until = time.monotonic() + _DRAIN_SECONDS
     with contextlib.suppress(BlockingIOError):
-        while data := os.read(descriptor, _CHUNK):
+        while time.monotonic() < until and (data := os.read(descriptor, _CHUNK)):
             tail.add(data)
             listener.output(data)
     process.stdout.close()

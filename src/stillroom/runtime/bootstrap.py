@@ -1,0 +1,64 @@
+"""What makes an empty database ready for the first revision where Alembic does not: `bootstrap:` of services.yaml."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from . import environment, facts, faults, preparation
+
+if TYPE_CHECKING:
+    from . import telling
+
+__all__ = ["run"]
+
+_PYTHON = ("python", "python3")
+
+
+def run(service: facts.ServiceFacts, url: str, tell: telling.Tell) -> None:
+    """Does it on an empty database; nothing where the registry names nothing.
+
+    A function runs in this process, which can connect to nothing else; a command learns the database as `env.py` does.
+
+    Raises:
+        faults.Fault: what the function raised; `bootstrap-failed` with the command's exit code.
+    """
+    if service.bootstrap is None:
+        return
+    tell.step("bootstrap")
+    with environment.working_on(service, url):
+        if isinstance(service.bootstrap, str):
+            preparation.set_up(service)
+            preparation.call(service, service.bootstrap, "bootstrap")
+        else:
+            _command(service, service.bootstrap)
+
+
+def _command(service: facts.ServiceFacts, arguments: Sequence[str]) -> None:
+    shown = " ".join(arguments)
+    program = sys.executable if arguments[0] in _PYTHON else arguments[0]  # the service's own, not the shell's
+    try:
+        process = subprocess.Popen(
+            [program, *arguments[1:]], cwd=service.path, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=sys.stderr
+        )
+    except OSError as error:
+        raise faults.ProjectFault(
+            "bootstrap-failed",
+            f"{service.name}: its bootstrap ({shown}) could not be started: {error.strerror or error}",
+            "correct bootstrap: in services.yaml; the command runs in the service's folder",
+        ) from error
+    try:
+        code = process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if code != 0:
+        raise faults.ProjectFault(
+            "bootstrap-failed",
+            f"{service.name}: its bootstrap ({shown}) exited with {code}",
+            "mend the command; --verbose shows what it printed",
+            data={"exit": code},
+        )
