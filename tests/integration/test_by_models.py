@@ -138,6 +138,7 @@ _PLAIN = {
         "c: Mapped[str]",
         "__table_args__ = (sa.CheckConstraint('b <> 4'), sa.CheckConstraint('b <> 3'), sa.CheckConstraint('a < b'),"
         " sa.CheckConstraint('a <> b'), sa.CheckConstraint(\"c <> 'it is; x'\", name='no_it'),"
+        " sa.CheckConstraint(r\"c ~ '^\\+[0-9]'\", name='digits'),"
         " sa.UniqueConstraint('a', 'b'), sa.UniqueConstraint('b', 'a', name='both'),"
         " {'comment': 'it is: 50% \\\"of\\\" all'})",
     ),
@@ -332,6 +333,7 @@ _PLAIN_AS_WELL = {
     "index options",
     "keys by hand",
     "check expressions",
+    "long names",
 }
 
 
