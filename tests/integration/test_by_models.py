@@ -138,6 +138,7 @@ _PLAIN = {
         "c: Mapped[str]",
         "__table_args__ = (sa.CheckConstraint('b <> 4'), sa.CheckConstraint('b <> 3'), sa.CheckConstraint('a < b'),"
         " sa.CheckConstraint('a <> b'), sa.CheckConstraint(\"c <> 'it is; x'\", name='no_it'),"
+        " sa.CheckConstraint(r\"c ~ '^\\+[0-9]'\", name='digits'),"
         " sa.UniqueConstraint('a', 'b'), sa.UniqueConstraint('b', 'a', name='both'),"
         " {'comment': 'it is: 50% \\\"of\\\" all'})",
     ),
@@ -332,6 +333,7 @@ _PLAIN_AS_WELL = {
     "index options",
     "keys by hand",
     "check expressions",
+    "long names",
 }
 
 
@@ -495,3 +497,26 @@ def test_checks_of_new_columns_come_with_them(ask: asking.Asker, tmp_path: Path,
     checks = [line.partition(":")[0] for line in added["difference"] if "constraint" in line]
     assert checks == [f"+ constraint public.t.{name}" for name in ("no_d", "no_it", "t_check", "t_d_check")]
     assert added["file"]["content"].count("op.drop_constraint(") == 4
+
+
+def test_what_the_old_history_has_of_it_is_carried_over(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """An index that only an event of the models makes, and a hand-written step of the old history."""
+    index = "CREATE INDEX byevent ON t (id)"
+    models = projects.table("t") + _EVENT.format(on="T.__table__", sql=index)
+    shop = projects.make_service(tmp_path / "shop", models=models)
+    refused = _refused(ask, shop, database)
+    assert refused.code == "baseline-differs-from-models"
+    made = ask(shop, database.asyncpg, "generate", accept_loss=["index:public.byevent"])
+    source = made["file"]["content"].replace(
+        "def downgrade() -> None:", f"    op.execute({index!r})\n\n\ndef downgrade() -> None:"
+    )
+    (shop.versions / made["file"]["name"]).write_text(source)
+    carried = ask(shop, database.asyncpg, "generate", carry_over=True)
+    assert "CREATE INDEX byevent" in carried["file"]["content"]
+    assert "models" in carried["proof"]
+
+
+def _refused(ask: asking.Asker, shop: projects.Made, database: Database) -> faults.Fault:
+    with pytest.raises(faults.Fault) as caught:
+        ask(shop, database.asyncpg, "generate")
+    return caught.value

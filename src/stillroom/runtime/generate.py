@@ -103,8 +103,10 @@ class _Baseline:
 
     def make(self) -> dict[str, Any]:
         """The result of the operation."""
-        made, proven = self._attempt(amend.Carried())
         old = self._old_history()
+        # What the models say and autogenerate leaves out may be what the old history has, and is carried over.
+        carries = self._carry_over and bool(old)
+        made, proven = self._attempt(amend.Carried(), asked=not carries)
         if self._unchanged(old, made):
             return self._result(made, proven, None, old)
         lost = self._loss(made, proven, old)
@@ -118,10 +120,13 @@ class _Baseline:
             lost = self._still_lost(
                 proven, {table: rows for table, rows in lost.rows.items() if table not in left.rows}
             )
+        elif carries:
+            self._place.renew()
+            made, proven = self._attempt(amend.Carried())
         return self._result(made, proven, lost, old)
 
-    def _attempt(self, carried: amend.Carried) -> tuple[draft.Draft, proof.Proof]:
-        """Autogenerates, judges and proves on the empty scratch database."""
+    def _attempt(self, carried: amend.Carried, *, asked: bool = True) -> tuple[draft.Draft, proof.Proof]:
+        """Autogenerates, judges and proves on the empty scratch database; `asked`: holds it against the models, too."""
         self._attempts += 1
         folder = self._folder / str(self._attempts)
         folder.mkdir()
@@ -141,7 +146,7 @@ class _Baseline:
             self._tell,
             known=carried.names | strangers,
             own=self._own,
-            accepted=self._accepted,
+            accepted=self._accepted if asked else None,
         )
         self._judge_outcome(proven.outcome)
         return made, proven

@@ -113,14 +113,18 @@ def _plain_table(table: Any) -> bool:
 
 
 def _plain_names(*names: Any) -> bool:
-    """Names that Alembic writes as they are: it forgets about forced quotes, and long ones are cut."""
+    """Names that Alembic writes as they are: it forgets about forced quotes."""
     return all(_plain_name(name) for name in names if name is not None)
 
 
 def _plain_name(name: Any) -> bool:
+    from sqlalchemy.sql.elements import conv
+
     if getattr(name, "quote", None) is not None or not isinstance(name, str):
         return False
-    return len(name.encode()) <= _MAX_NAME and not set(name) & set("%:\\\"'()")
+    # Those of conventions are shortened, by both sides alike.
+    fits = isinstance(name, conv) or len(name.encode()) <= _MAX_NAME
+    return fits and not set(name) & set("%:\\\"'()")
 
 
 def _listeners(owner: Any) -> list[Any]:
@@ -183,7 +187,7 @@ def _plain_default(default: Any) -> bool:
     if type(default) is not DefaultClause:
         return False
     argument = default.arg
-    return type(argument) is str or _plain_expression(argument, texts_with="%")
+    return type(argument) is str or _plain_expression(argument, percent=True)
 
 
 def _plain_constraint(constraint: Any) -> bool:
@@ -222,12 +226,12 @@ def _plain_check(constraint: Any) -> bool:
     return type(constraint) is CheckConstraint and _plain_constraint(constraint)
 
 
-def _plain_expression(expression: Any, texts_with: str = "") -> bool:
+def _plain_expression(expression: Any, *, percent: bool = False) -> bool:
     """Whether an expression is of SQLAlchemy's own parts only, and its texts are written as they are read.
 
     Args:
         expression: a clause.
-        texts_with: characters that may stand in texts, though they mean something to one or the other side.
+        percent: whether percent signs may stand in texts.
     """
     from sqlalchemy.sql import elements, visitors
 
@@ -236,11 +240,14 @@ def _plain_expression(expression: Any, texts_with: str = "") -> bool:
     for each in visitors.iterate(expression):
         if not _of_sqlalchemy(each) or not _of_sqlalchemy(getattr(each, "type", each)):
             return False
-        if isinstance(each, elements.TextClause) and (
-            set(each.text) & (set("\\%") - set(texts_with)) or each._bindparams
-        ):
+        if isinstance(each, elements.TextClause) and not _plain_text(each, percent):
             return False
     return True
+
+
+def _plain_text(clause: Any, percent: bool) -> bool:
+    """An escaped colon, a parameter, a percent sign: each is written in another way than it is read."""
+    return "\\:" not in clause.text and not clause._bindparams and (percent or "%" not in clause.text)
 
 
 def _of_sqlalchemy(thing: Any) -> bool:
