@@ -7,6 +7,8 @@ files come home to, what is not committed in them, and services that get in each
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -132,6 +134,17 @@ def judge(service: str, findings: Sequence[Mapping[str, Any]], facts: Mapping[st
     return Report.of(service, found, facts)
 
 
+def _made_writable(folder: Path, why: str) -> str:
+    """How that is done, from why it is not."""
+    if not folder.is_dir():
+        return f"mkdir -p {folder}"
+    if why == os.strerror(errno.EROFS):
+        return f"mount the disk of {folder} writable, or work on a copy that is"
+    if why in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)):
+        return f"free space there: du -xh {folder} | sort -h"
+    return f'sudo chown -R "$USER" {folder} (or chmod u+w, as its owner)'
+
+
 def _judge_folder(here: Here, *, missing_is_said: bool) -> list[Finding]:
     mine = preflight_findings.Findings()
     if here.folder is None:
@@ -144,9 +157,7 @@ def _judge_folder(here: Here, *, missing_is_said: bool) -> list[Finding]:
         mine.error(
             "writable",
             f"no file can be made in {here.folder}: {here.unwritable}",
-            f'sudo chown -R "$USER" {here.folder} (or chmod u+w, as its owner)'
-            if here.folder.is_dir()
-            else f"mkdir -p {here.folder}",
+            _made_writable(here.folder, here.unwritable),
             code="not-writable",
         )
     if set(_INSTALLED) & set(here.folder.parts):
