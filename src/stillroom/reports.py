@@ -34,6 +34,7 @@ CHECKS = (
     "owner",
     "version table",
     "extensions",
+    "roles",
     "scratch",
 )
 """The names of the checks, in the order in which findings are shown."""

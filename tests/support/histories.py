@@ -42,6 +42,14 @@ if op.get_bind().execute(sa.text("SELECT 1 FROM pg_roles WHERE rolname = 'stillr
 """
 
 
+# What preflight finds stops these; what branches by design stop; in both cases nothing is there to restore.
+_BEFORE = {
+    **dict.fromkeys(("revision", "regenerate", "regenerate dry-run"), "preflight-failed"),
+    "restore": "wrong-use",
+}
+_BRANCHES = {**dict.fromkeys(("regenerate", "regenerate dry-run"), "baseline-has-one-head"), "restore": "wrong-use"}
+
+
 def _column(name: str, table: str = "product") -> str:
     return f'op.add_column("{table}", sa.Column("{name}", sa.Integer(), nullable=True))'
 
@@ -104,7 +112,7 @@ def _kinds() -> Iterator[Kind]:
         heads=2,
         follows="expand@head",
         steps=[("expand@head", ("e1",)), ("contract@c1", ("c1", "e1")), ("contract@+1", ("c2",))],
-        fails={"regenerate": "several-heads"},
+        fails=_BRANCHES,
     )
     base = revision("cat1", upgrade=_PRODUCT, downgrade=_NO_PRODUCT, branch_labels=["catalog"])
     yield Kind(
@@ -121,7 +129,7 @@ def _kinds() -> Iterator[Kind]:
         heads=2,
         follows="catalog@head",
         steps=[("cat1", ("cat1",)), ("stock@+1", ("cat1", "stock1"))],
-        fails={"regenerate": "several-heads"},
+        fails=_BRANCHES,
     )
     yield Kind(
         "depends-on",
@@ -136,7 +144,7 @@ def _kinds() -> Iterator[Kind]:
         heads=2,
         follows="cat2",
         steps=[("stock@head", ("stock1",))],
-        fails={"regenerate": "several-heads"},
+        fails=_BRANCHES,
     )
     yield Kind(
         "depends-on-a-head",
@@ -146,8 +154,8 @@ def _kinds() -> Iterator[Kind]:
         later=_models("later", shelf=[]),
         heads=2,
         follows="catalog@head",
-        steps=[("+1", ("cat1",))],
-        fails={"regenerate": "several-heads"},
+        steps=[("catalog@+1", ("cat1",))],
+        fails=_BRANCHES,
     )
     yield Kind(
         "merge",
@@ -160,7 +168,7 @@ def _kinds() -> Iterator[Kind]:
         rows=("joined",),
         models=_models("left", "right", shelf=[]),
         later=_models("left", "right", "later", shelf=[]),
-        steps=[("l1", ("l1",)), ("root@+1", ("l1", "r1"))],
+        steps=[("l1", ("l1",)), ("r1", ("l1", "r1"))],
     )
     yield Kind(
         "heads-nobody-declared",
@@ -171,7 +179,7 @@ def _kinds() -> Iterator[Kind]:
         ],
         rows=("l1", "r1"),
         models=_models("left", "right", shelf=[]),
-        fails=dict.fromkeys(("preflight", "regenerate", "apply", "adopt", "revision"), "unexpected-heads"),
+        fails={**dict.fromkeys(("preflight", "apply", "adopt"), "unexpected-heads"), **_BEFORE},
     )
     yield Kind(
         "label-on-a-line",
@@ -181,7 +189,7 @@ def _kinds() -> Iterator[Kind]:
         later=_models("price", "later"),
         follows="catalog@head",
         steps=[("catalog@+1", ("cat1",)), ("+1", ("cat2",))],
-        fails={"regenerate": "would-lose"},
+        fails={"regenerate": "would-lose", "restore": "wrong-use"},
     )
     for name in ("same-ids-here", "same-ids-there"):
         yield Kind(
@@ -224,10 +232,9 @@ def _kinds() -> Iterator[Kind]:
         role="SUPERUSER",
         fails={
             "preflight": "extension-missing",
-            "regenerate": "extension-missing",
             "apply": "revision-failed",
-            "adopt": "extension-missing",
-            "revision": "revision-failed",
+            "adopt": "nothing-to-adopt",
+            **_BEFORE,
         },
     )
     yield Kind(
@@ -236,16 +243,16 @@ def _kinds() -> Iterator[Kind]:
         rows=("g1",),
         fails={
             "preflight": "role-missing",
-            "regenerate": "role-missing",
             "apply": "revision-failed",
-            "revision": "revision-failed",
+            "adopt": "nothing-to-adopt",
+            **_BEFORE,
         },
     )
     yield Kind(
         "role-there",
         [revision("g1", upgrade=_PRODUCT + 'op.execute("GRANT SELECT ON product TO {role}")')],
         rows=("g1",),
-        fails={"regenerate": "would-lose"},
+        fails={"regenerate": "would-lose", "restore": "wrong-use"},
     )
     yield Kind("role-guarded", [revision("g1", upgrade=_PRODUCT + _ROLE_GUARDED)], rows=("g1",))
     yield Kind(
@@ -253,7 +260,7 @@ def _kinds() -> Iterator[Kind]:
         [revision("g1", upgrade=_PRODUCT + _ROLE_MADE)],
         rows=("g1",),
         role="CREATEDB CREATEROLE",
-        fails={"regenerate": "would-lose"},
+        fails={"regenerate": "would-lose", "restore": "wrong-use"},
     )
     yield Kind(
         "row-missing",
@@ -266,7 +273,13 @@ def _kinds() -> Iterator[Kind]:
             ),
         ],
         rows=("w2",),
-        fails={"regenerate": "history-unreplayable", "apply": "revision-failed", "revision": "revision-failed"},
+        fails={
+            "regenerate": "history-unreplayable",
+            "apply": "revision-failed",
+            "adopt": "nothing-to-adopt",
+            "revision": "service-code-failed",
+            "restore": "wrong-use",
+        },
     )
     yield Kind(
         "autocommit",
@@ -328,9 +341,11 @@ class Fleet:
         """Runs a command; each service's answer by name."""
         ran = self.program.run(*arguments, "--json")
         try:
-            return {each["name"]: each for each in ran.json["services"]}
-        except (ValueError, KeyError):
-            return {name: {"error": {"code": "?", "message": ran.told}} for name in self.kinds}
+            said = ran.json
+        except ValueError:
+            said = {"error": {"code": "?", "message": ran.told}}
+        alike = {"error": said["error"]} if "services" not in said else {}
+        return dict.fromkeys(self.kinds, alike) | {each["name"]: each for each in said.get("services", ())}
 
     def rows(self, name: str) -> tuple[str, ...]:
         """The version table, sorted; none if it is not there."""

@@ -68,6 +68,7 @@ def carried(old: catalog.Snapshot, new: catalog.Snapshot, what: loss.Loss, inser
         (*created[:place], *inserts, *created[place:]),
         tuple(recreate.drop_sql(items)),
         frozenset(f"{item.kind}:{item.name}" for item in items),
+        what.labels,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from . import (
     locations,
     loss,
     observe,
+    one_head,
     places,
     project,
     proof,
@@ -94,9 +96,11 @@ class _Baseline:
         self._tell = tell
         self._attempts = 0
         self._old_heads: tuple[str, ...] = ()
+        self._old_labels: tuple[str, ...] = ()
 
     def make(self) -> dict[str, Any]:
         """The result of the operation."""
+        self._one_head()
         made, proven = self._attempt(amend.Carried())
         old = self._old_history()
         if self._unchanged(old, made):
@@ -109,10 +113,16 @@ class _Baseline:
             carried = self._carried(left, proven)
             self._place.renew()
             made, proven = self._attempt(carried)
-            lost = self._still_lost(
-                proven, {table: rows for table, rows in lost.rows.items() if table not in left.rows}
-            )
+            rows = {table: rows for table, rows in lost.rows.items() if table not in left.rows}
+            lost = self._still_lost(made, proven, rows)
         return self._result(made, proven, lost, old)
+
+    def _one_head(self) -> None:
+        where = self._of.where
+        graph = revisions.read(where.version_locations, recursive=where.recursive)
+        refusal = one_head.refusal(self._of.service.name, self._of.service.heads, graph.heads)
+        if refusal is not None:
+            raise refusal
 
     def _attempt(self, carried: amend.Carried) -> tuple[draft.Draft, proof.Proof]:
         """Autogenerates, judges and proves on the empty scratch database."""
@@ -215,6 +225,7 @@ class _Baseline:
         where = self._of.where
         graph = revisions.read(where.version_locations, recursive=where.recursive)
         self._old_heads = graph.effective_heads
+        self._old_labels = tuple(sorted(graph.by_label))
         return {
             locations.shown(where.version_locations, where.folder_of(each.path), each.name): each.source
             for each in graph.revisions
@@ -252,7 +263,12 @@ class _Baseline:
         taken = proof.take(self._place.url, made.version_table, self._own)
         self._old_outcome = loss.without_owner(taken, self._role)
         new = loss.without_owner(proven.outcome, self._role)
-        return loss.judge(self._old_outcome, new, self._rows(self._old_outcome), new_rows)
+        found = loss.judge(self._old_outcome, new, self._rows(self._old_outcome), new_rows)
+        return dataclasses.replace(found, labels=self._labels_lost(made))
+
+    def _labels_lost(self, made: draft.Draft) -> tuple[str, ...]:
+        kept = revisions.parse(made.source, made.name).branch_labels
+        return tuple(each for each in self._old_labels if each not in kept)
 
     def _rows(self, outcome: catalog.Snapshot) -> dict[str, int]:
         tables = [item.name for item in outcome.all if item.kind == "table"]
@@ -265,12 +281,13 @@ class _Baseline:
         inserts = connection.run(self._place.url, lambda conn: carry.row_inserts(conn, tables))
         return carry.carried(self._old_outcome, proven.outcome, left, inserts)
 
-    def _still_lost(self, proven: proof.Proof, rows: dict[str, int]) -> loss.Loss:
+    def _still_lost(self, made: draft.Draft, proven: proof.Proof, rows: dict[str, int]) -> loss.Loss:
         """What is given up in spite of carrying over.
 
         What was carried over has to be there; a promise that is not kept is no promise.
         """
         lost = loss.judge(self._old_outcome, loss.without_owner(proven.outcome, self._role), rows, {})
+        lost = dataclasses.replace(lost, labels=self._labels_lost(made))
         missing = lost.without(self._accepted)
         if missing.names:
             raise self._refusal(missing)
@@ -305,6 +322,7 @@ class _Baseline:
                 [
                     *left.lines,
                     *(f"- data {table}: {count} row{'s' if count != 1 else ''}" for table, count in left.rows.items()),
+                    *(f"- branch label {label}" for label in left.labels),
                 ]
             ),
             data={"names": names},

@@ -6,7 +6,19 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import bootstrap, environment, facts, faults, half_applied, project, revision_target, situation, state, walk
+from . import (
+    bootstrap,
+    environment,
+    facts,
+    faults,
+    half_applied,
+    invalid_indexes,
+    project,
+    revision_target,
+    situation,
+    state,
+    walk,
+)
 
 if TYPE_CHECKING:
     from . import protocol, telling
@@ -118,7 +130,22 @@ def _run(found: situation.Situation, target: Aim, tell: telling.Tell) -> situati
     now, graph = after.standing.applied, found.code.graph
     if after.standing.unknown or graph.ancestors(now) != graph.ancestors(target.rows):
         raise _elsewhere(found, target, now, went)
+    _usable(found, went)
     return after
+
+
+def _usable(found: situation.Situation, went: walk.Walk) -> None:
+    """Raises if an index that was to be made is there, and unusable since an earlier run."""
+    invalid = invalid_indexes.left_by(found.url, went.concurrent)
+    if invalid:
+        names = ", ".join(each.name for each in invalid)
+        raise faults.ProjectFault(
+            "invalid-index",
+            f"{found.service.name}: the upgrade ended without an error, but in {found.database} the index {names} is "
+            "INVALID: an earlier CREATE INDEX CONCURRENTLY failed, and IF NOT EXISTS passed it over; the revision is noted",
+            " ".join(each.again for each in invalid),
+            data={"invalid": [each.name for each in invalid]},
+        )
 
 
 def _elsewhere(found: situation.Situation, target: Aim, now: Sequence[str], went: walk.Walk) -> faults.ProjectFault:
