@@ -186,14 +186,12 @@ def test_an_archive_is_a_warning(tmp_path: Path) -> None:
 )
 def test_locations_that_env_decides_cannot_be_known(tmp_path: Path, line: str) -> None:
     """Only running it would tell: an error with its line, until services.yaml tells."""
-    files = in_versions(a=source("a"))
+    files = {"elsewhere/a.py": source("a")}
     root = project(tmp_path, files, env=f"from alembic import context\n{line}\n")
     found = looked(root)
-    assert codes(found) == ["locations-in-code"]
-    assert found.errors[0].data["places"] == [{"file": "auth/migrations/env.py", "line": 2}]
-    root = project(
-        tmp_path, files, env=f"from alembic import context\n{line}\n", version_locations="[migrations/versions]"
-    )
+    assert (codes(found), codes(found, "warning")) == (["version-locations-in-code"], [])
+    assert "auth/migrations/env.py:2 sets version_locations" in found.errors[0].message
+    root = project(tmp_path, files, env=f"from alembic import context\n{line}\n", version_locations="[elsewhere]")
     assert looked(root).level == "ok"
 
 
