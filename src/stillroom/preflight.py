@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom import errors, fleet, git, session
+from stillroom import errors, fleet, git, session, sharing
 from stillroom.registry import model
 from stillroom.reports import Finding, Report
-from stillroom.runtime import facts, faults, locations, preflight_findings, preflight_project
+from stillroom.runtime import faults, preflight_findings, preflight_project
 from stillroom.targets import base
 
 __all__ = ["Here", "Options", "judge", "judge_neighbours", "refuse", "run", "unwritable"]
@@ -75,7 +75,11 @@ def run(
     here = _look_here(opened, {each.service: each.value[1] for each in answers if each.value is not None})
     outcomes = [_judged(each, here.get(each.service.name, [])) for each in answers]
     reports = {each.service.name: each.value for each in outcomes if each.value is not None}
-    more = judge_neighbours(services, reports, _tables_beside(opened, services))
+    more = judge_neighbours(services, reports, sharing.version_tables_beside(opened, services))
+    making = {name: each.facts["makes"] for name, each in reports.items() if each.facts.get("makes")}
+    beside = sharing.made_beside(opened, services, {name: each.facts for name, each in reports.items()})
+    for clash in sharing.clashes(services, making, beside, sharing.order(opened)):
+        more.setdefault(clash.service, []).append(_clash(clash))
     return [_added(each, more.get(each.service.name, [])) for each in outcomes]
 
 
@@ -224,20 +228,17 @@ def judge_neighbours(
     return found
 
 
+def _clash(clash: sharing.Clash) -> Finding:
+    data = {"code": "table-shared", "with": clash.other, "tables": list(clash.tables)}
+    return Finding("history", "error", clash.message, clash.mend, data)
+
+
 def _shared(service: model.Service, other: str, mine: Mapping[str, Any], table: str) -> list[Finding]:
     where = f"{service.name} and {other} use one database, {mine['address']}"
     if mine["version_table"] == table:
-        own = f"{service.name.replace('-', '_')}_alembic_version"
-        return [
-            Finding(
-                "version table",
-                "error",
-                f"{where}, and note their revisions in one table, {table}: each would take the other's for its own",
-                f"give each its own: context.configure(..., version_table={own!r}) in env.py (online and offline) and "
-                f"version_table: {own} in services.yaml; or a schema each with version_table_schema",
-                {"code": "version-table-shared", "with": other, "table": table},
-            )
-        ]
+        message, mend = sharing.one_version_table(service.name, other, str(mine["address"]), table)
+        data = {"code": "version-table-shared", "with": other, "table": table}
+        return [Finding("version table", "error", message, mend, data)]
     if other not in service.shares_with:
         return [
             Finding(
@@ -355,23 +356,3 @@ def unwritable(folder: Path) -> str:
             return ""
     except OSError as error:
         return error.strerror or str(error)
-
-
-def _tables_beside(opened: session.Session, services: Sequence[model.Service]) -> dict[str, str]:
-    """Version tables of neighbours that are not looked at, as far as registry and source tell."""
-    looked_at = {each.name for each in services}
-    wanted = {name for each in services for name in each.shares_with} - looked_at
-    found = {}
-    for name in wanted:
-        table = _table_in_source(opened.facts_of(opened.fleet.service(name, opened.environment)))
-        if table:
-            found[name] = table
-    return found
-
-
-def _table_in_source(service: facts.ServiceFacts) -> str:
-    try:
-        read = locations.version_table_in_env((locations.of(service).script_location / "env.py").read_bytes())
-    except (faults.Fault, OSError):
-        return ""
-    return f"{read.schema or 'public'}.{read.table}" if read.known else ""

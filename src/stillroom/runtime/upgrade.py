@@ -13,6 +13,7 @@ from . import (
     faults,
     half_applied,
     invalid_indexes,
+    made_tables,
     project,
     revision_target,
     situation,
@@ -38,7 +39,9 @@ def upgrade(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 
     Returns:
         `outcome` (`upgraded`, `nothing to do`, `would upgrade`), `unchanged` (whether there was nothing to do), `before`
-        and `after` (revisions), `state` (before), `applied` (revision, message, file of each), `tables`, `address`.
+        and `after` (revisions), `state` (before), `applied` (revision, message, file of each), `tables`, `address`,
+        `version_table` (its full name); and where it shares its database, `makes`, `shares` and `creates`: tables that the
+        history makes, that it makes where they are not there, and that the pending revisions make.
 
     Raises:
         faults.Fault: refusals by name, before anything is touched; `revision-failed`, `half-applied`, `nothing-applied`,
@@ -188,4 +191,18 @@ def _result(before: situation.Situation, target: Aim, after: situation.Situation
         "applied": [before.code.describe(each) for each in target.pending],
         "tables": after.observed.tables,
         "address": before.database,
+        "version_table": before.noted_in,
+        **_made(before, target),
+    }
+
+
+def _made(found: situation.Situation, target: Aim) -> dict[str, list[str]]:
+    """What neighbours must not make as well; nothing where there are none."""
+    service, graph = found.service, found.code.graph
+    if not service.neighbours:
+        return {"makes": [], "shares": [], "creates": []}
+    return {
+        "makes": made_tables.of(service, graph),
+        "shares": made_tables.of(service, graph, careful=True),
+        "creates": made_tables.of(service, graph, target.pending),
     }
