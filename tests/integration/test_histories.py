@@ -18,6 +18,7 @@ from tests.support.postgres import Database
 PRODUCT = 'op.create_table("product", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("name", sa.String()))'
 MODELS = projects.table("product", "name: Mapped[str | None]")
 Answer = dict[str, Any]
+_SHOWN = 400
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,8 @@ def database(new_database: NewDatabase) -> Database:
 
 @dataclasses.dataclass
 class Table:
-    """What came of each kind under each command: the empty text where all was as it should be."""
+    """What came of each kind under each command: the empty text where all was as it should be, a dash where nothing was
+    to be done. It shows `told` where the command is to fail, and did so by the name of what is wrong."""
 
     cells: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
 
@@ -45,13 +47,20 @@ class Table:
     def problems(self) -> dict[tuple[str, str], str]:
         """What went wrong; a cell that was not run did."""
         found = {(kind, each): self.cells.get((kind, each), "not run") for kind in histories.KINDS for each in COMMANDS}
-        return {place: text for place, text in found.items() if text}
+        return {place: text[:_SHOWN] for place, text in found.items() if text not in ("", "-")}
+
+    def _mark(self, kind: str, command: str) -> str:
+        if (kind, command) in self.problems:
+            return "WRONG"
+        if self.cells[kind, command] == "-":
+            return "-"
+        return "told" if command.removesuffix(" again") in histories.KINDS[kind].fails else "ok"
 
     def __str__(self) -> str:
         wide = max(map(len, histories.KINDS))
         lines = ["".join([" " * wide, *(f"  {command}" for command in COMMANDS)])]
         for kind in histories.KINDS:
-            marks = [f"  {'FAILS' if self.cells.get((kind, each), '?') else 'ok':{len(each)}}" for each in COMMANDS]
+            marks = [f"  {self._mark(kind, each):{len(each)}}" for each in COMMANDS]
             lines.append(f"{kind:{wide}}{''.join(marks)}")
         return "\n".join([*lines, *(f"{kind}, {command}: {text}" for (kind, command), text in self.problems.items())])
 
@@ -144,6 +153,9 @@ class _Run:
 
     def _restore(self) -> None:
         for name, kind in self.fleet.kinds.items():
+            if "regenerate" in kind.fails:
+                self.table.cells[name, "restore"] = "-"  # nothing was replaced
+                continue
             self._each("restore", ["restore", "--yes"], lambda *_: "", [name])
             if len(self.fleet.made[name].history) != len(kind.history) + ("revision" not in kind.fails):
                 self.table.cells[name, "restore"] = f"{sorted(self.fleet.made[name].history)}"
@@ -173,11 +185,12 @@ class _Run:
         *,
         fails: str = "",
     ) -> None:
-        """Runs a command once for all that it is to work for, and for each other one alone."""
-        chosen = [self.fleet.kinds[name] for name in names or self.fleet.kinds]
-        sound = [kind for kind in chosen if (fails or command) not in kind.fails]
-        groups = [sound, *([kind] for kind in chosen if kind not in sound)]
-        for group in filter(None, groups):
+        """Runs a command once for all that it is to work for, and once for each way in which it is to fail."""
+        groups: dict[str | None, list[histories.Kind]] = {}
+        for name in names or self.fleet.kinds:
+            kind = self.fleet.kinds[name]
+            groups.setdefault(kind.fails.get(fails or command), []).append(kind)
+        for group in groups.values():
             selected = ",".join(kind.name for kind in group)
             answers = self.fleet.answers(*arguments, "--service", selected)
             for kind in group:
@@ -394,3 +407,38 @@ def test_roles_are_looked_for_where_scratch_databases_are(
     told = [each for each in apart["findings"] if each["check"] == "roles"]
     assert [each["data"]["code"] for each in told] == ["role-missing"]
     assert "the server of its scratch databases" in told[0]["message"]
+
+
+@pytest.mark.parametrize("login", [False, True])
+def test_a_role_that_the_history_makes_is_not_lost_unasked(
+    ask: asking.Asker, tmp_path: Path, database: Database, postgres: support.Server, login: bool
+) -> None:
+    """No catalog of a database shows it. It is carried over where its password is none, and the grants after it."""
+    role = support.unique("made")
+    asked = f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')"
+    said = "LOGIN PASSWORD 'x'" if login else "CREATEDB"
+    upgrade = f"""
+    {PRODUCT}
+    op.execute("DO $$ BEGIN {asked} THEN CREATE ROLE {role} {said}; END IF; END $$")
+    op.execute("GRANT SELECT ON product TO {role}")
+    """
+    service = projects.make_service(
+        tmp_path / "shop", models=MODELS, history=[projects.revision("0001", upgrade=upgrade)]
+    )
+    try:
+        refused = _fault(ask, service, database, "generate")
+        if login:
+            with pytest.raises(faults.RefusedFault, match="can log in") as raised:
+                ask(service, database.asyncpg, "generate", carry_over=True)
+            assert raised.value.code == "cannot-carry-over"
+        else:
+            carried = ask(service, database.asyncpg, "generate", carry_over=True)["file"]["content"]
+            postgres.execute(f"DROP ROLE {role}")
+            service.add(projects.Revision("new", carried, "0001_.py"))
+            assert ask(service, database.asyncpg, "upgrade")["outcome"] == "upgraded"
+            assert postgres.fetch("SELECT rolcreatedb FROM pg_roles WHERE rolname = %s", [role]) == [(True,)]
+    finally:
+        database.execute("DROP SCHEMA public CASCADE")
+        postgres.execute(f"DROP ROLE IF EXISTS {role}")
+
+    assert refused.data["names"] == [f"acl:table public.product to {role}", f"role:{role}"]

@@ -42,12 +42,11 @@ if op.get_bind().execute(sa.text("SELECT 1 FROM pg_roles WHERE rolname = 'stillr
 """
 
 
-# What preflight finds stops these; what branches by design stop; in both cases nothing is there to restore.
+# What preflight finds stops these; and these branches by design.
 _BEFORE = {
     **dict.fromkeys(("revision", "regenerate", "regenerate dry-run"), "preflight-failed"),
-    "restore": "wrong-use",
 }
-_BRANCHES = {**dict.fromkeys(("regenerate", "regenerate dry-run"), "baseline-has-one-head"), "restore": "wrong-use"}
+_BRANCHES = {**dict.fromkeys(("regenerate", "regenerate dry-run"), "baseline-has-one-head")}
 
 
 def _column(name: str, table: str = "product") -> str:
@@ -78,7 +77,7 @@ class Kind:
         follows: what `--head` of `revision` has to say; None: nothing.
         steps: what `--to` may say in between, in this order, with the rows of the version table after it.
         role: attributes of the role that owns the database.
-        before: statements that a superuser runs in the database beforehand; `{role}` is a role that is there.
+        settings: what else the registry says.
         fails: by command, the code that it has to fail with instead.
     """
 
@@ -189,7 +188,7 @@ def _kinds() -> Iterator[Kind]:
         later=_models("price", "later"),
         follows="catalog@head",
         steps=[("catalog@+1", ("cat1",)), ("+1", ("cat2",))],
-        fails={"regenerate": "would-lose", "restore": "wrong-use"},
+        fails={"regenerate": "would-lose"},
     )
     for name in ("same-ids-here", "same-ids-there"):
         yield Kind(
@@ -252,7 +251,7 @@ def _kinds() -> Iterator[Kind]:
         "role-there",
         [revision("g1", upgrade=_PRODUCT + 'op.execute("GRANT SELECT ON product TO {role}")')],
         rows=("g1",),
-        fails={"regenerate": "would-lose", "restore": "wrong-use"},
+        fails={"regenerate": "would-lose"},
     )
     yield Kind("role-guarded", [revision("g1", upgrade=_PRODUCT + _ROLE_GUARDED)], rows=("g1",))
     yield Kind(
@@ -260,7 +259,7 @@ def _kinds() -> Iterator[Kind]:
         [revision("g1", upgrade=_PRODUCT + _ROLE_MADE)],
         rows=("g1",),
         role="CREATEDB CREATEROLE",
-        fails={"regenerate": "would-lose", "restore": "wrong-use"},
+        fails={"regenerate": "would-lose"},
     )
     yield Kind(
         "row-missing",
@@ -278,7 +277,6 @@ def _kinds() -> Iterator[Kind]:
             "apply": "revision-failed",
             "adopt": "nothing-to-adopt",
             "revision": "service-code-failed",
-            "restore": "wrong-use",
         },
     )
     yield Kind(
@@ -310,7 +308,7 @@ with op.get_context().autocommit_block():
     )
     many = [f"n{number:03}" for number in range(300)]
     yield Kind(
-        "300-revisions",
+        "three-hundred",
         [
             revision(many[0], upgrade=_PRODUCT),
             *(

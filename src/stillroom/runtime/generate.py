@@ -25,6 +25,7 @@ from . import (
     places,
     project,
     proof,
+    revision_needs,
     revisions,
     sqltext,
     temporary,
@@ -96,7 +97,7 @@ class _Baseline:
         self._tell = tell
         self._attempts = 0
         self._old_heads: tuple[str, ...] = ()
-        self._old_labels: tuple[str, ...] = ()
+        self._old_said: tuple[str, ...] = ()
 
     def make(self) -> dict[str, Any]:
         """The result of the operation."""
@@ -225,7 +226,8 @@ class _Baseline:
         where = self._of.where
         graph = revisions.read(where.version_locations, recursive=where.recursive)
         self._old_heads = graph.effective_heads
-        self._old_labels = tuple(sorted(graph.by_label))
+        made = sorted(revision_needs.made_roles(graph.revisions))
+        self._old_said = (*(f"role:{each}" for each in made), *(f"label:{each}" for each in sorted(graph.by_label)))
         return {
             locations.shown(where.version_locations, where.folder_of(each.path), each.name): each.source
             for each in graph.revisions
@@ -255,7 +257,7 @@ class _Baseline:
                 "history-unreplayable",
                 f"{self._of.service.name}: what the old history holds can't be checked, since it fails on an empty "
                 f"database: {fault.message}",
-                f"mend the old history, or give it up with --accept-loss {UNREPLAYABLE}",
+                f"{fault.mend}; or give the old history up with --accept-loss {UNREPLAYABLE}",
                 detail=fault.detail,
                 data={"names": [UNREPLAYABLE]},
             ) from fault
@@ -264,11 +266,14 @@ class _Baseline:
         self._old_outcome = loss.without_owner(taken, self._role)
         new = loss.without_owner(proven.outcome, self._role)
         found = loss.judge(self._old_outcome, new, self._rows(self._old_outcome), new_rows)
-        return dataclasses.replace(found, labels=self._labels_lost(made))
+        return dataclasses.replace(found, said=self._unsaid(made))
 
-    def _labels_lost(self, made: draft.Draft) -> tuple[str, ...]:
-        kept = revisions.parse(made.source, made.name).branch_labels
-        return tuple(each for each in self._old_labels if each not in kept)
+    def _unsaid(self, made: draft.Draft) -> tuple[str, ...]:
+        """What the files of the old history say, and the baseline does not."""
+        new = revisions.parse(made.source, made.name)
+        kept = {f"label:{each}" for each in new.branch_labels}
+        kept |= {f"role:{each}" for each in revision_needs.made_roles([new])}
+        return tuple(each for each in self._old_said if each not in kept)
 
     def _rows(self, outcome: catalog.Snapshot) -> dict[str, int]:
         tables = [item.name for item in outcome.all if item.kind == "table"]
@@ -279,7 +284,9 @@ class _Baseline:
         tables = list(left.rows)
         self._contents = connection.run(self._place.url, lambda conn: carry.contents(conn, tables))
         inserts = connection.run(self._place.url, lambda conn: carry.row_inserts(conn, tables))
-        return carry.carried(self._old_outcome, proven.outcome, left, inserts)
+        names = [each.removeprefix("role:") for each in left.said if each.startswith("role:")]
+        roles = connection.run(self._place.url, lambda conn: carry.roles(conn, names))
+        return carry.carried(self._old_outcome, proven.outcome, left, inserts, roles)
 
     def _still_lost(self, made: draft.Draft, proven: proof.Proof, rows: dict[str, int]) -> loss.Loss:
         """What is given up in spite of carrying over.
@@ -287,7 +294,7 @@ class _Baseline:
         What was carried over has to be there; a promise that is not kept is no promise.
         """
         lost = loss.judge(self._old_outcome, loss.without_owner(proven.outcome, self._role), rows, {})
-        lost = dataclasses.replace(lost, labels=self._labels_lost(made))
+        lost = dataclasses.replace(lost, said=self._unsaid(made))
         missing = lost.without(self._accepted)
         if missing.names:
             raise self._refusal(missing)
@@ -322,7 +329,7 @@ class _Baseline:
                 [
                     *left.lines,
                     *(f"- data {table}: {count} row{'s' if count != 1 else ''}" for table, count in left.rows.items()),
-                    *(f"- branch label {label}" for label in left.labels),
+                    *(f"- {each.replace(':', ' ', 1)}" for each in left.said),
                 ]
             ),
             data={"names": names},
