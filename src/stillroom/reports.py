@@ -25,6 +25,7 @@ CHECKS = (
     "history",
     "revisions",
     "models",
+    "bootstrap",
     "url",
     "database",
     "server",

@@ -122,6 +122,15 @@ def test_files_come_where_alembic_looks_for_them(walked: Walked, way: str) -> No
     assert set(first) < set(both)
 
 
+def test_files_of_an_installed_package_are_said_to_be_lost(walked: Walked) -> None:
+    """They are written, backed up and replaced like others; the next installation takes them away."""
+    found = walked.answer("installed", "preflight")["findings"]
+    assert [each["mend"] for each in found if each["data"].get("code") == "folder-installed"] == [
+        "install it from its source folder (pip install -e FOLDER), or name the folder of env.py there, "
+        "script_location: in services.yaml"
+    ]
+
+
 @pytest.mark.parametrize("way", layouts.WAYS)
 def test_databases_come_to_head(walked: Walked, way: str) -> None:
     """By the baseline, by the revision, and from empty."""
@@ -196,6 +205,9 @@ def test_what_is_not_there_is_told_with_its_mend(
     with fleet.untouched():
         error = refusal(fleet, "regenerate", "--yes", "--ignore-preflight")
     assert (error["code"], mend in error["mend"]) == (code, True), error
+    if "exit" not in error["data"]:  # without running the command, nobody knows
+        found = fleet.run("preflight", "--json").json["services"][0]["findings"]
+        assert code in {each["data"].get("code") for each in found if each["level"] == "error"}
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,9 @@ class _Preflight:
         self._tell.step("models")
         with found.checking("models"):
             self._look_at_models(usable)
+        with found.checking("bootstrap"):
+            if usable and not self._skip_models and self.service.bootstrap is not None:
+                self._look_at_bootstrap()
         with found.checking("url"):
             if usable and not self._skip_models:
                 self._look_for_other_url()
@@ -155,6 +158,13 @@ class _Preflight:
         if not usable:
             return "not looked at: Alembic or SQLAlchemy is missing"
         return "" if self._url else f"not looked at: {self._named} does not name it"
+
+    def _look_at_bootstrap(self) -> None:
+        from . import bootstrap, env_run, environment
+
+        with environment.working_on(self.service, self._url or env_run.NOWHERE):
+            bootstrap.check(self.service)
+        self.found.ok("bootstrap", "what comes before the first revision is there; it was not run")
 
     def _look_at_models(self, usable: bool) -> None:
         if self._skip_models or not usable:
