@@ -59,8 +59,14 @@ def _kin(graph: Graph, unread: Iterable[revision_file.Revision]) -> list[revisio
     others = {each.id: each for each in everything if Path(each.path).parent not in parallel}
     wanted = {parent for each in graph.revisions for parent in graph.parents(each)}
     known = set(graph.by_id) | set(graph.by_label)
-    kin = {id_ for id_, each in others.items() if id_ in wanted or known & {*each.down, *each.depends_on}}
-    return [each for id_, each in others.items() if id_ in kin]
+    kin: set[str] = set()
+    while True:  # parents and children of what is known, until there are no more
+        more = {id_ for id_, each in others.items() if id_ in wanted or known & {*each.down, *each.depends_on}} - kin
+        if not more:
+            return [each for id_, each in others.items() if id_ in kin]
+        kin |= more
+        known |= more
+        wanted |= {parent for id_ in more for parent in (*others[id_].down, *others[id_].depends_on)}
 
 
 def _named(found: Sequence[revision_file.Revision]) -> str:
@@ -85,7 +91,7 @@ def _unread_kin(kin: Sequence[revision_file.Revision], graph: Graph) -> Problem:
     return Problem(
         "unread-revisions",
         f"{_several(count)} that belong{'s' if count == 1 else ''} to this history {verb} where nothing is read: "
-        f"{_named(kin)}; the {len(graph.revisions)} that are read are a part of it.",
+        f"{_named(kin)}; what is read ({_several(len(graph.revisions))}) is a part of it.",
         _MEND,
         tuple(each.path for each in kin),
         about="down_revision",
