@@ -25,9 +25,9 @@ def check(call: Call) -> None:
     from stillroom import check as job
     from stillroom.people import checked
 
-    reports = job.run(call.fleet, call.services, call.jobs)
+    reports = job.run(call.fleet, call.services, call.jobs, details=call.verbose)
     if call.json:
-        call.answer(checked.document(call.environment.name, reports, verbose=call.verbose))
+        call.answer(checked.document(call.environment.name, reports))
     else:
         checked.show(reports, verbose=call.verbose)
     bad = [each.service for each in reports if each.errors]

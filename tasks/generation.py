@@ -84,6 +84,7 @@ def regenerate(
         plan = job.make_plan(call.environment, call.services, facts, options)
         if dry_run:
             _show_plan(call, plan)
+            call.leave(plan.outcomes(call.services))
             return
         if plan.questions:
             call.confirm(f"This will {' and '.join(plan.questions)}. Go on?", yes=yes)
@@ -186,10 +187,10 @@ def _show_plan(call: Call, plan: job.Plan) -> None:
         [
             each.service,
             each.address,
-            each.generates_on,
+            each.generates_on if each.refusal is None else "refused",
             _relative(each.folder, call) if each.folder is not None else "(not known)",
             _replaced(each),
-            "upgraded" if each.applies else "not touched" if not each.resets else "left empty",
+            "" if each.refusal else "upgraded" if each.applies else "not touched" if not each.resets else "left empty",
         ]
         for each in plan.entries
     ]

@@ -21,8 +21,15 @@ _EXCUSE = "no machine"
 
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """In CI a skipped test counts as a failure, unless its reason says why no machine could run it."""
+    """Prints the tables that tests have recorded (`record_property("table", text)`), also of other processes.
+
+    In CI a skipped test counts as a failure, unless its reason says why no machine could run it.
+    """
     yield
+    for report in terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", []):
+        for name, text in getattr(report, "user_properties", ()):
+            if name == "table":
+                terminalreporter.write_line(f"\n{text}")
     skipped = terminalreporter.stats.get("skipped", [])
     silent = [each for each in skipped if _EXCUSE not in str(each.longrepr)]
     if os.environ.get("CI") and silent:

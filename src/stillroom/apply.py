@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stillroom import fleet, session
+from stillroom import fleet, session, sharing
 from stillroom.registry import model
 from stillroom.runtime import faults
 
@@ -136,10 +136,63 @@ def look(opened: session.Session, services: Sequence[model.Service], options: Op
     A service that can't be upgraded is an entry with its failure (`adopt-first`, `unknown-revision`, …).
     """
 
-    def one(service: model.Service, follower: fleet.Follower) -> Done:
-        return Done.from_answer(opened.call(service, "upgrade", {"to": options.to, "plan": True}, follower))
+    answers: dict[str, dict[str, Any]] = {}
 
-    return Plan(options, tuple(fleet.run(services, one, watcher, jobs=opened.jobs)))
+    def one(service: model.Service, follower: fleet.Follower) -> Done:
+        answer = answers[service.name] = opened.call(service, "upgrade", {"to": options.to, "plan": True}, follower)
+        return Done.from_answer(answer)
+
+    entries = fleet.run(services, one, watcher, jobs=opened.jobs)
+    beside = sharing.made_beside(opened, services, answers)
+    others = sharing.version_tables_beside(opened, services)
+    found = sharing.clashes(
+        services, {name: each["creates"] for name, each in answers.items()}, beside, sharing.order(opened)
+    )
+    by_name = {each.other: each for each in found if each.ordered}  # it would come first, since the one is refused
+    by_name.update({each.service: each for each in found})
+    planned = [_unless_clash(each, by_name.get(each.service.name)) for each in entries]
+    tables = {name: str(each["version_table"]) for name, each in answers.items()}
+    planned = [_unless_mixed(each, tables, others) for each in planned]
+    return Plan(options, tuple(_unless_anothers(opened, each) for each in planned))
+
+
+def _unless_mixed(
+    entry: fleet.Outcome[Done], tables: Mapping[str, str], beside: Mapping[str, str]
+) -> fleet.Outcome[Done]:
+    """The entry, or a refusal where its revisions are to be noted among those of another service."""
+    if entry.value is None:
+        return entry
+    table = tables[entry.service.name]
+    for other in entry.service.shares_with:
+        if table == (tables.get(other) or beside.get(other)):
+            return _mixed(entry, other, entry.value.address, table)
+    return entry
+
+
+def _unless_anothers(opened: session.Session, entry: fleet.Outcome[Done]) -> fleet.Outcome[Done]:
+    """The entry; where a revision that it does not know is a neighbour's, that is what is wrong."""
+    if entry.failure is None or entry.failure.code != "unknown-revision":
+        return entry
+    data = entry.failure.data
+    owner = sharing.owner_of(opened, entry.service, data["unknown"])
+    return entry if owner is None else _mixed(entry, owner, str(data["database"]), str(data["version_table"]))
+
+
+def _mixed(entry: fleet.Outcome[Done], other: str, address: str, table: str) -> fleet.Outcome[Done]:
+    message, mend = sharing.one_version_table(entry.service.name, other, address, table)
+    data = {"with": other, "table": table}
+    failure = fleet.Failure("version-table-shared", message, mend, data=data, refused=True)
+    return dataclasses.replace(entry, value=None, failure=failure)
+
+
+def _unless_clash(entry: fleet.Outcome[Done], clash: sharing.Clash | None) -> fleet.Outcome[Done]:
+    """The entry, or a refusal where its revisions make what another service's make as well."""
+    if clash is None or entry.value is None:
+        return entry
+    other = clash.other if entry.service.name == clash.service else clash.service
+    data = {"with": other, "tables": list(clash.tables)}
+    failure = fleet.Failure("table-shared", clash.message, clash.mend, data=data, refused=True)
+    return dataclasses.replace(entry, value=None, failure=failure)
 
 
 def run(opened: session.Session, plan: Plan, watcher: fleet.Watcher) -> list[fleet.Outcome[Done]]:

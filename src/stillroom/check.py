@@ -14,6 +14,7 @@ from stillroom import reports
 from stillroom.history import outlines
 from stillroom.registry import model
 from stillroom.runtime import (
+    env_locations,
     facts,
     faults,
     locations,
@@ -33,19 +34,22 @@ _OUTERMOST = 6  # folders above the migrations in which the application's packag
 Place = tuple[str, int]
 
 
-def run(fleet: model.Fleet, services: Sequence[model.Service], workers: int) -> list[reports.Report]:
+def run(
+    fleet: model.Fleet, services: Sequence[model.Service], workers: int, *, details: bool = False
+) -> list[reports.Report]:
     """Reads and judges the histories of these services.
 
     Args:
         fleet: the registry.
         services: whose histories.
         workers: processes that read files, if there are many.
+        details: whether `facts` tell what each file does.
 
     Returns:
         A report for each, in the order given. `facts` of one whose history could be read: `revisions` (how many),
-        `bases`, `heads`, `operations` (kind to number), `folders`, `files` (what each does).
+        `bases`, `heads`, `operations` (kind to number), `folders`, with `details` also `files`.
     """
-    projects = [_Project(service, fleet.root) for service in services]
+    projects = [_Project(service, fleet.root, details=details) for service in services]
     everything = [file for each in projects for file in each.listed]
     read = iter(outlines.read(everything, fleet.state, workers))
     return [each.judged([next(read) for _ in each.listed]) for each in projects]
@@ -54,8 +58,9 @@ def run(fleet: model.Fleet, services: Sequence[model.Service], workers: int) -> 
 class _Project:
     """One service's files, found first and judged once all are read."""
 
-    def __init__(self, service: model.Service, root: Path) -> None:
+    def __init__(self, service: model.Service, root: Path, *, details: bool) -> None:
         self._service = service
+        self._details = details
         self._root = root
         self._found = preflight_findings.Findings()
         self._facts: dict[str, Any] = {}
@@ -83,7 +88,12 @@ class _Project:
     def _judge(self, places: locations.Locations, graph: revisions.Graph) -> None:
         service = self._service
         declared = service.version_locations is not None
-        layout = unread.problems(places, self._files.env_source, graph, declared=declared)
+        try:
+            env_locations.refuse(_facts(service), places, graph)
+        except faults.Fault as fault:
+            self._found.fault("folder", fault)
+            return
+        layout = unread.problems(places, graph, declared=declared)
         for problem in layout:
             self._say("folder", problem, _places(problem))
         elsewhere = any(each.severity == "error" for each in layout)
@@ -114,8 +124,9 @@ class _Project:
             "bases": sorted(graph.bases),
             "heads": sorted(graph.heads),
             "operations": revision_habits.count(graph),
-            "files": [_told(each, self._shown) for each in graph.revisions],
         }
+        if self._details:
+            self._facts["files"] = [_told(each, self._shown) for each in graph.revisions]
 
     def _say(self, check: str, problem: revisions.Problem, places: Sequence[Place]) -> None:
         say = self._found.warning if problem.severity == "warning" else self._found.error
@@ -131,16 +142,7 @@ _OF_THE_WHOLE = frozenset({"missing-parent", "unknown-dependency", "unexpected-h
 
 def _located(service: model.Service) -> locations.Locations:
     """Where the project is; packages are looked for in the service's folders before this interpreter is asked."""
-    told = facts.ServiceFacts(
-        name=service.name,
-        path=str(service.path),
-        config=None if service.config is None else str(service.config),
-        ini_section=service.ini_section,
-        script_location=service.script_location,
-        version_locations=service.version_locations,
-        recursive_version_locations=service.recursive_version_locations,
-        prepend_sys_path=service.prepend_sys_path,
-    )
+    told = _facts(service)
     own = [str(service.path), str(service.path / "src")]
     if service.python is not None:
         return locations.of(told, [*own, *_site_packages(Path(service.python))])
@@ -150,6 +152,20 @@ def _located(service: model.Service) -> locations.Locations:
         if fault.code != "package-missing":
             raise
         return locations.of(told)
+
+
+def _facts(service: model.Service) -> facts.ServiceFacts:
+    """What says where the project is."""
+    return facts.ServiceFacts(
+        name=service.name,
+        path=str(service.path),
+        config=None if service.config is None else str(service.config),
+        ini_section=service.ini_section,
+        script_location=service.script_location,
+        version_locations=service.version_locations,
+        recursive_version_locations=service.recursive_version_locations,
+        prepend_sys_path=service.prepend_sys_path,
+    )
 
 
 def _site_packages(python: Path) -> list[str]:

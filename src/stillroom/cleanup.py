@@ -1,6 +1,6 @@
 """`cleanup`: empties what each service owns in its database, in place, after showing what that is.
 
-Observe (`look`), decide (`make_plan`, pure), act (`run`).
+Observe (`look`), decide (`make_plan`), act (`run`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from stillroom import errors, fleet, protection, session
 from stillroom.registry import model
 
 __all__ = ["Dump", "Entry", "Plan", "dump_file", "dumps", "look", "make_plan", "restore", "restore_command", "run"]
+
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +172,21 @@ def _folder(state: Path, service: str) -> Path:
 
 
 def dump_file(state: Path, service: str, now: datetime.datetime) -> Path:
-    """Where a dump that is made now goes."""
-    return _folder(state, service) / f"{now.astimezone(datetime.timezone.utc):%Y%m%dT%H%M%S.%fZ}.dump"
+    """Where a dump that is made now goes: behind those that are there, also where the clock was set back."""
+    folder = _folder(state, service)
+    earlier = [when for each in folder.glob("*.*") if (when := _when(each.stem)) is not None]
+    stamp = max(
+        [now.astimezone(datetime.timezone.utc), *(each + datetime.timedelta(microseconds=1) for each in earlier)]
+    )
+    return folder / f"{stamp:{_STAMP}}.dump"
+
+
+def _when(stamp: str) -> datetime.datetime | None:
+    """The time that a dump's name tells; None where it is another file's."""
+    try:
+        return datetime.datetime.strptime(stamp, _STAMP).replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return None
 
 
 def restore_command(service: str, stamp: str, environment: str = "") -> str:

@@ -7,17 +7,22 @@ files come home to, what is not committed in them, and services that get in each
 from __future__ import annotations
 
 import dataclasses
+<<<<<<< HEAD
 import shlex
+=======
+import errno
+import os
+>>>>>>> 771c3896f47cfbd99a3d9b927bb039e26565ef6d
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom import errors, fleet, git, session
+from stillroom import errors, fleet, git, session, sharing
 from stillroom.registry import model
 from stillroom.reports import Finding, Report
-from stillroom.runtime import facts, faults, locations, preflight_findings, preflight_project
+from stillroom.runtime import faults, preflight_findings, preflight_project
 from stillroom.targets import base
 
 __all__ = ["Here", "Options", "judge", "judge_neighbours", "refuse", "run", "unwritable"]
@@ -78,7 +83,11 @@ def run(
     embedded = opened.environment.database == "embedded"
     outcomes = [_judged(each, here.get(each.service.name, []), embedded=embedded) for each in answers]
     reports = {each.service.name: each.value for each in outcomes if each.value is not None}
-    more = judge_neighbours(services, reports, _tables_beside(opened, services))
+    more = judge_neighbours(services, reports, sharing.version_tables_beside(opened, services))
+    making = {name: each.facts["makes"] for name, each in reports.items() if each.facts.get("makes")}
+    beside = sharing.made_beside(opened, services, {name: each.facts for name, each in reports.items()})
+    for clash in sharing.clashes(services, making, beside, sharing.order(opened)):
+        more.setdefault(clash.service, []).append(_clash(clash))
     return [_added(each, more.get(each.service.name, [])) for each in outcomes]
 
 
@@ -141,6 +150,17 @@ def judge(service: str, findings: Sequence[Mapping[str, Any]], facts: Mapping[st
     return Report.of(service, found, facts)
 
 
+def _made_writable(folder: Path, why: str) -> str:
+    """How that is done, from why it is not."""
+    if not folder.is_dir():
+        return f"mkdir -p {folder}"
+    if why == os.strerror(errno.EROFS):
+        return f"mount the disk of {folder} writable, or work on a copy that is"
+    if why in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)):
+        return f"free space there: du -xh {folder} | sort -h"
+    return f'sudo chown -R "$USER" {folder} (or chmod u+w, as its owner)'
+
+
 def _judge_folder(here: Here, *, missing_is_said: bool) -> list[Finding]:
     mine = preflight_findings.Findings()
     if here.folder is None:
@@ -153,9 +173,7 @@ def _judge_folder(here: Here, *, missing_is_said: bool) -> list[Finding]:
         mine.error(
             "writable",
             f"no file can be made in {here.folder}: {here.unwritable}",
-            f'sudo chown -R "$USER" {here.folder} (or chmod u+w, as its owner)'
-            if here.folder.is_dir()
-            else f"mkdir -p {here.folder}",
+            _made_writable(here.folder, here.unwritable),
             code="not-writable",
         )
     if set(_INSTALLED) & set(here.folder.parts):
@@ -231,20 +249,17 @@ def judge_neighbours(
     return found
 
 
+def _clash(clash: sharing.Clash) -> Finding:
+    data = {"code": "table-shared", "with": clash.other, "tables": list(clash.tables)}
+    return Finding("history", "error", clash.message, clash.mend, data)
+
+
 def _shared(service: model.Service, other: str, mine: Mapping[str, Any], table: str) -> list[Finding]:
     where = f"{service.name} and {other} use one database, {mine['address']}"
     if mine["version_table"] == table:
-        own = f"{service.name.replace('-', '_')}_alembic_version"
-        return [
-            Finding(
-                "version table",
-                "error",
-                f"{where}, and note their revisions in one table, {table}: each would take the other's for its own",
-                f"give each its own: context.configure(..., version_table={own!r}) in env.py (online and offline) and "
-                f"version_table: {own} in services.yaml; or a schema each with version_table_schema",
-                {"code": "version-table-shared", "with": other, "table": table},
-            )
-        ]
+        message, mend = sharing.one_version_table(service.name, other, str(mine["address"]), table)
+        data = {"code": "version-table-shared", "with": other, "table": table}
+        return [Finding("version table", "error", message, mend, data)]
     if other not in service.shares_with:
         return [
             Finding(
@@ -370,23 +385,3 @@ def unwritable(folder: Path) -> str:
             return ""
     except OSError as error:
         return error.strerror or str(error)
-
-
-def _tables_beside(opened: session.Session, services: Sequence[model.Service]) -> dict[str, str]:
-    """Version tables of neighbours that are not looked at, as far as registry and source tell."""
-    looked_at = {each.name for each in services}
-    wanted = {name for each in services for name in each.shares_with} - looked_at
-    found = {}
-    for name in wanted:
-        table = _table_in_source(opened.facts_of(opened.fleet.service(name, opened.environment)))
-        if table:
-            found[name] = table
-    return found
-
-
-def _table_in_source(service: facts.ServiceFacts) -> str:
-    try:
-        read = locations.version_table_in_env((locations.of(service).script_location / "env.py").read_bytes())
-    except (faults.Fault, OSError):
-        return ""
-    return f"{read.schema or 'public'}.{read.table}" if read.known else ""

@@ -14,6 +14,7 @@ from typing import Any
 
 from stillroom import bring_home, cleanup, errors, fleet, protection, session
 from stillroom.registry import model
+from stillroom.runtime import one_head
 
 __all__ = ["Done", "Entry", "Options", "Plan", "apply", "make_plan", "run"]
 
@@ -48,6 +49,7 @@ class Entry:
         backup: whether they are backed up first.
         applies: whether its own database is upgraded afterwards.
         resets: whether its own database is emptied.
+        refusal: why it will not be done; the others will.
     """
 
     service: str
@@ -58,6 +60,7 @@ class Entry:
     backup: bool
     applies: bool
     resets: bool
+    refusal: fleet.Failure | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +72,10 @@ class Plan:
     @property
     def questions(self) -> list[str]:
         """What has to be confirmed; empty where nothing that exists is changed."""
-        replaced = [each for each in self.entries if each.replaces]
-        applied = [each for each in self.entries if each.applies]
-        reset = [each for each in self.entries if each.resets]
+        done = [each for each in self.entries if each.refusal is None]
+        replaced = [each for each in done if each.replaces]
+        applied = [each for each in done if each.applies]
+        reset = [each for each in done if each.resets]
         asked = []
         if reset:
             asked.append(f"empty the databases of {_count(reset)} ({', '.join(each.address for each in reset)})")
@@ -81,6 +85,11 @@ class Plan:
         if applied:
             asked.append(f"upgrade the databases of {_count(applied)}")
         return asked
+
+    def outcomes(self, services: Sequence[model.Service]) -> list[fleet.Outcome[Entry]]:
+        """What a run of nothing but the plan comes to: a failure for each service that will be refused."""
+        entries = {each.service: each for each in self.entries}
+        return [fleet.Outcome(each, 0.0, entries[each.name], entries[each.name].refusal) for each in services]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -93,8 +102,11 @@ def _count(entries: Sequence[Entry]) -> str:
 
 def _entry_dict(entry: Entry) -> dict[str, Any]:
     found = dataclasses.asdict(entry)
-    del found["service"]
-    return {**found, "folder": str(entry.folder) if entry.folder is not None else None}
+    del found["service"], found["refusal"]
+    found["folder"] = str(entry.folder) if entry.folder is not None else None
+    if entry.refusal is not None:
+        found["error"] = {name: getattr(entry.refusal, name) for name in ("code", "message", "mend")}
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +164,7 @@ def _entry(environment: model.Environment, service: model.Service, facts: Mappin
         _check_protection(environment, service, facts, options)
     replaces = tuple(str(each["name"]) for each in facts.get("files", ()))
     folders = facts.get("folders") or ()
+    refusal = one_head.refusal(service.name, service.heads, facts.get("heads") or ())
     return Entry(
         service=service.name,
         address=str(facts.get("address") or f"(not looked at: {service.url_source})"),
@@ -161,6 +174,7 @@ def _entry(environment: model.Environment, service: model.Service, facts: Mappin
         backup=bool(replaces) and not options.skip_backup,
         applies=options.apply,
         resets=options.reset_in_place,
+        refusal=fleet.Failure.of(refusal) if refusal is not None else None,
     )
 
 

@@ -25,6 +25,7 @@ CHECKS = (
     "history",
     "revisions",
     "models",
+    "bootstrap",
     "url",
     "database",
     "server",
@@ -34,6 +35,7 @@ CHECKS = (
     "owner",
     "version table",
     "extensions",
+    "roles",
     "scratch",
 )
 """The names of the checks, in the order in which findings are shown."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from stillroom.embedded import server
-from tests.bench import baselines, fleets, meter, ours, processes, report, startup
+from tests.bench import baselines, checking, fleets, meter, ours, processes, report, startup
 
 _A = "A: loop with proof"
 _B = "B: loop without proof"
@@ -51,6 +51,7 @@ class Bench:
         """By name, in the order in which they run."""
         return {
             "startup": self.startup,
+            "check": self.check,
             "regenerate": self.regenerate,
             "memory": self.memory,
             "sizes": self.sizes,
@@ -129,6 +130,20 @@ class Bench:
         self.report.note(self.report.target("invoke --list, times an empty tasks.py", ratio, 1.5, least=False))
         self.report.results["startup"] = [each.to_dict() for each in (plain, listed, *others)]
 
+    def check(self) -> None:
+        """`invoke check` of thousands of files."""
+        self.report.say(f"writing {checking.FILES} revision files; one run of each that does not count")
+        found = checking.measure(self._new("check"), self._rounds)
+        base = found[0].seconds
+        title = f"check, {checking.FILES} revision files"
+        self.report.series(title, [(each, f"{each.seconds - base:+.2f}") for each in found], "s to start")
+        again = found[-1]
+        # Processor time: another process on the machine does not make it longer, as it does the clock's.
+        self.report.note(
+            self.report.target(f"processor seconds for {checking.FILES} files, again", again.python, 1.0, least=False)
+        )
+        self.report.results["check"] = {"files": checking.FILES, "series": [each.to_dict() for each in found]}
+
     @contextlib.contextmanager
     def _open(self, count: int) -> Iterator[tuple[fleets.Fleet, server.Embedded, meter.Meter]]:
         """A fleet of that size, with its server up for as long as the block."""
@@ -160,7 +175,9 @@ class Bench:
 def main() -> int:
     """Runs what was asked for; exit status 1 if a target was missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", default="", help="sections, separated by commas: startup, regenerate, memory, sizes")
+    parser.add_argument(
+        "--only", default="", help="sections, separated by commas: startup, check, regenerate, memory, sizes"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (5)")
     parser.add_argument("--services", type=int, default=14, help="size of the fleet for the comparison (14)")
     parser.add_argument("--minutes", type=float, default=15, help="after these, no further round begins (15)")

@@ -123,9 +123,10 @@ def test_a_widened_version_table_takes_long_ids(tmp_path: Path) -> None:
 
 def test_files_below_that_belong_to_the_history_are_missed(tmp_path: Path) -> None:
     """By year, say, where only the project's own code tells Alembic of it: Alembic's command line sees one head."""
-    files = in_versions(a=source("a"), y2026__b=source("b", "a"))
+    files = in_versions(a=source("a"), y2026__b=source("b", "a"), y2027__c=source("c", "b"))
     found = looked(project(tmp_path, files))
     assert codes(found) == ["unread-revisions"]
+    assert "2 revision files that belong to this history lie" in found.errors[0].message
     assert "recursive_version_locations: true" in found.errors[0].mend
     assert found.errors[0].data["places"][0]["file"].endswith("y2026/b.py")
 
@@ -186,14 +187,12 @@ def test_an_archive_is_a_warning(tmp_path: Path) -> None:
 )
 def test_locations_that_env_decides_cannot_be_known(tmp_path: Path, line: str) -> None:
     """Only running it would tell: an error with its line, until services.yaml tells."""
-    files = in_versions(a=source("a"))
+    files = {"elsewhere/a.py": source("a")}
     root = project(tmp_path, files, env=f"from alembic import context\n{line}\n")
     found = looked(root)
-    assert codes(found) == ["locations-in-code"]
-    assert found.errors[0].data["places"] == [{"file": "auth/migrations/env.py", "line": 2}]
-    root = project(
-        tmp_path, files, env=f"from alembic import context\n{line}\n", version_locations="[migrations/versions]"
-    )
+    assert (codes(found), codes(found, "warning")) == (["version-locations-in-code"], [])
+    assert "auth/migrations/env.py:2 sets version_locations" in found.errors[0].message
+    root = project(tmp_path, files, env=f"from alembic import context\n{line}\n", version_locations="[elsewhere]")
     assert looked(root).level == "ok"
 
 

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from stillroom.runtime import connection, faults, scratch, scratch_given, urls
+from stillroom.runtime import connection, faults, makers, scratch, scratch_given, urls
 from tests.conftest import NewDatabase, NewRole
 from tests.support.postgres import Database, Role, Server
 
@@ -390,6 +390,19 @@ def test_leftovers_of_crashed_runs_are_swept(
     assert scratch.sweep(service.url(role=owner)) == [busy]
     service.server.execute(f"GRANT {stranger.name} TO {owner.name}")
     assert scratch.sweep(service.url(role=owner), older_than_seconds=0) == sorted(kept[:2])
+
+
+def test_a_clock_that_jumps_costs_no_living_run_its_database(
+    service: Database, owner: Role, leftovers: Callable[..., str]
+) -> None:
+    """Two hours ahead, or set back: what a living process made stays; after two days it is nobody's any more."""
+    ago = "SELECT to_char(now() AT TIME ZONE 'UTC' - %s::interval, 'YYYYMMDDHH24MISS')"
+    stamps = {jump: service.fetch(ago, [jump])[0][0] for jump in ("2 hours", "2 days", "-2 hours")}
+    comment = f"stillroom scratch; made by me {makers.myself()} at some time"
+    kept = [leftovers(stamps[jump], comment=comment) for jump in ("2 hours", "-2 hours")]
+    gone = [leftovers(stamps["2 days"], comment=comment), leftovers(stamps["2 hours"])]
+    assert sorted(scratch.sweep(service.url(role=owner))) == sorted(gone)
+    assert all(_exists(service.server, name) for name in kept)
 
 
 def test_a_database_that_nobody_said_to_have_made_is_left_only_while_it_is_being_made(

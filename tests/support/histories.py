@@ -42,6 +42,13 @@ if op.get_bind().execute(sa.text("SELECT 1 FROM pg_roles WHERE rolname = 'stillr
 """
 
 
+# What preflight finds stops these; and these branches by design.
+_BEFORE = {
+    **dict.fromkeys(("revision", "regenerate", "regenerate dry-run"), "preflight-failed"),
+}
+_BRANCHES = {**dict.fromkeys(("regenerate", "regenerate dry-run"), "baseline-has-one-head")}
+
+
 def _column(name: str, table: str = "product") -> str:
     return f'op.add_column("{table}", sa.Column("{name}", sa.Integer(), nullable=True))'
 
@@ -70,7 +77,7 @@ class Kind:
         follows: what `--head` of `revision` has to say; None: nothing.
         steps: what `--to` may say in between, in this order, with the rows of the version table after it.
         role: attributes of the role that owns the database.
-        before: statements that a superuser runs in the database beforehand; `{role}` is a role that is there.
+        settings: what else the registry says.
         fails: by command, the code that it has to fail with instead.
     """
 
@@ -104,7 +111,7 @@ def _kinds() -> Iterator[Kind]:
         heads=2,
         follows="expand@head",
         steps=[("expand@head", ("e1",)), ("contract@c1", ("c1", "e1")), ("contract@+1", ("c2",))],
-        fails={"regenerate": "several-heads"},
+        fails=_BRANCHES,
     )
     base = revision("cat1", upgrade=_PRODUCT, downgrade=_NO_PRODUCT, branch_labels=["catalog"])
     yield Kind(
@@ -121,7 +128,7 @@ def _kinds() -> Iterator[Kind]:
         heads=2,
         follows="catalog@head",
         steps=[("cat1", ("cat1",)), ("stock@+1", ("cat1", "stock1"))],
-        fails={"regenerate": "several-heads"},
+        fails=_BRANCHES,
     )
     yield Kind(
         "depends-on",
@@ -136,7 +143,7 @@ def _kinds() -> Iterator[Kind]:
         heads=2,
         follows="cat2",
         steps=[("stock@head", ("stock1",))],
-        fails={"regenerate": "several-heads"},
+        fails=_BRANCHES,
     )
     yield Kind(
         "depends-on-a-head",
@@ -146,8 +153,8 @@ def _kinds() -> Iterator[Kind]:
         later=_models("later", shelf=[]),
         heads=2,
         follows="catalog@head",
-        steps=[("+1", ("cat1",))],
-        fails={"regenerate": "several-heads"},
+        steps=[("catalog@+1", ("cat1",))],
+        fails=_BRANCHES,
     )
     yield Kind(
         "merge",
@@ -160,7 +167,7 @@ def _kinds() -> Iterator[Kind]:
         rows=("joined",),
         models=_models("left", "right", shelf=[]),
         later=_models("left", "right", "later", shelf=[]),
-        steps=[("l1", ("l1",)), ("root@+1", ("l1", "r1"))],
+        steps=[("l1", ("l1",)), ("r1", ("l1", "r1"))],
     )
     yield Kind(
         "heads-nobody-declared",
@@ -171,7 +178,7 @@ def _kinds() -> Iterator[Kind]:
         ],
         rows=("l1", "r1"),
         models=_models("left", "right", shelf=[]),
-        fails=dict.fromkeys(("preflight", "regenerate", "apply", "adopt", "revision"), "unexpected-heads"),
+        fails={**dict.fromkeys(("preflight", "apply", "adopt"), "unexpected-heads"), **_BEFORE},
     )
     yield Kind(
         "label-on-a-line",
@@ -224,10 +231,9 @@ def _kinds() -> Iterator[Kind]:
         role="SUPERUSER",
         fails={
             "preflight": "extension-missing",
-            "regenerate": "extension-missing",
             "apply": "revision-failed",
-            "adopt": "extension-missing",
-            "revision": "revision-failed",
+            "adopt": "nothing-to-adopt",
+            **_BEFORE,
         },
     )
     yield Kind(
@@ -236,9 +242,9 @@ def _kinds() -> Iterator[Kind]:
         rows=("g1",),
         fails={
             "preflight": "role-missing",
-            "regenerate": "role-missing",
             "apply": "revision-failed",
-            "revision": "revision-failed",
+            "adopt": "nothing-to-adopt",
+            **_BEFORE,
         },
     )
     yield Kind(
@@ -266,7 +272,12 @@ def _kinds() -> Iterator[Kind]:
             ),
         ],
         rows=("w2",),
-        fails={"regenerate": "history-unreplayable", "apply": "revision-failed", "revision": "revision-failed"},
+        fails={
+            "regenerate": "history-unreplayable",
+            "apply": "revision-failed",
+            "adopt": "nothing-to-adopt",
+            "revision": "service-code-failed",
+        },
     )
     yield Kind(
         "autocommit",
@@ -297,7 +308,7 @@ with op.get_context().autocommit_block():
     )
     many = [f"n{number:03}" for number in range(300)]
     yield Kind(
-        "300-revisions",
+        "three-hundred",
         [
             revision(many[0], upgrade=_PRODUCT),
             *(
@@ -328,9 +339,11 @@ class Fleet:
         """Runs a command; each service's answer by name."""
         ran = self.program.run(*arguments, "--json")
         try:
-            return {each["name"]: each for each in ran.json["services"]}
-        except (ValueError, KeyError):
-            return {name: {"error": {"code": "?", "message": ran.told}} for name in self.kinds}
+            said = ran.json
+        except ValueError:
+            said = {"error": {"code": "?", "message": ran.told}}
+        alike = {"error": said["error"]} if "services" not in said else {}
+        return dict.fromkeys(self.kinds, alike) | {each["name"]: each for each in said.get("services", ())}
 
     def rows(self, name: str) -> tuple[str, ...]:
         """The version table, sorted; none if it is not there."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.support import projects
 
-__all__ = ["WAYS", "Laid", "baseline", "interpreter"]
+__all__ = ["CODED", "FUNCTION", "WAYS", "Laid", "baseline", "first", "interpreter", "without_future"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +187,7 @@ def source_folder(folder: Path) -> tuple[projects.Made, str]:
 @_way
 def needs_setup(folder: Path) -> tuple[projects.Made, str]:
     """`setup:`, without which env.py fails."""
-    env = "import app.startup\nassert app.startup.ready, 'not ready'\n" + _without_future(projects.ENV)
+    env = "import app.startup\nassert app.startup.ready, 'not ready'\n" + without_future(projects.ENV)
     startup = "ready = False\n\n\nasync def prepare():\n    global ready\n    ready = True\n"
     made = projects.make_service(folder, env=env, setup="app.startup:prepare", files={"app/startup.py": startup})
     return made, "migrations/versions"
@@ -197,7 +197,7 @@ def needs_setup(folder: Path) -> tuple[projects.Made, str]:
 def in_thread(folder: Path) -> tuple[projects.Made, str]:
     """`run_in: thread`, for an env.py that refuses to run in the main thread."""
     refuse = "import threading\nassert threading.current_thread() is not threading.main_thread(), 'main thread'\n"
-    return projects.make_service(folder, env=refuse + _without_future(projects.ENV), run_in="thread"), (
+    return projects.make_service(folder, env=refuse + without_future(projects.ENV), run_in="thread"), (
         "migrations/versions"
     )
 
@@ -208,7 +208,7 @@ def needs_variables(folder: Path) -> tuple[projects.Made, str]:
     settings = "import os\n\nREDIS_URL = os.environ['REDIS_URL']\nWORKERS = int(os.environ['WORKERS'])\n"
     made = projects.make_service(
         folder,
-        env="import app.settings\n" + _without_future(projects.ENV),
+        env="import app.settings\n" + without_future(projects.ENV),
         env_variables={"REDIS_URL": "unused", "WORKERS": 4},
         files={"app/settings.py": settings},
     )
@@ -226,7 +226,7 @@ CODED = projects.table(
 def bootstrap_function(folder: Path) -> tuple[projects.Made, str]:
     """`bootstrap:` as a function: it makes what a column's default calls, and a table that no model shows."""
     made = projects.make_service(folder, models=CODED, bootstrap="app.first:prepare")
-    made.write("app/first.py", _first(made.url_variable, "CREATE TABLE IF NOT EXISTS elders (id int PRIMARY KEY)"))
+    made.write("app/first.py", first(made.url_variable, "CREATE TABLE IF NOT EXISTS elders (id int PRIMARY KEY)"))
     return made, "migrations/versions"
 
 
@@ -234,7 +234,7 @@ def bootstrap_function(folder: Path) -> tuple[projects.Made, str]:
 def bootstrap_command(folder: Path) -> tuple[projects.Made, str]:
     """`bootstrap:` as a command, which learns the database as env.py does."""
     made = projects.make_service(folder, models=CODED, bootstrap=["python", "-m", "app.first"])
-    made.write("app/first.py", textwrap.dedent(_first(made.url_variable)) + "\n\nasyncio.run(prepare())\n")
+    made.write("app/first.py", textwrap.dedent(first(made.url_variable)) + "\n\nasyncio.run(prepare())\n")
     return made, "migrations/versions"
 
 
@@ -260,12 +260,12 @@ def task_in_a_loop(folder: Path) -> tuple[projects.Made, str]:
     return projects.make_service(folder, env=projects.ENV.replace(run, careful)), "migrations/versions"
 
 
-def _without_future(env: str) -> str:
+def without_future(env: str) -> str:
     """The text without what has to stand first in a file."""
     return env.replace("from __future__ import annotations\n", "")
 
 
-def _first(variable: str, *statements: str) -> str:
+def first(variable: str, *statements: str) -> str:
     """A module that prepares an empty database."""
     return f"""
     import asyncio

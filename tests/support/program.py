@@ -26,7 +26,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,11 +159,16 @@ class Program:
         self.variables = dict(variables or {})
 
     def run(
-        self, *arguments: str, folder: Path | None = None, variables: Mapping[str, str] | None = None, typed: str = ""
+        self,
+        *arguments: str,
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        typed: str = "",
+        through: Sequence[str] = (),
     ) -> Ran:
-        """Runs a command to its end. `typed`: its standard input, which is no terminal."""
+        """Runs a command to its end. `typed`: its standard input, which is no terminal. `through`: what starts it."""
         done = subprocess.run(
-            [*_INVOKE, *arguments],
+            [*through, *_INVOKE, *arguments],
             cwd=folder or self.folder,
             env=self._environment(variables),
             input=typed,

@@ -24,6 +24,7 @@ _FIRST_ARGUMENT = {*_FAULTS, "Problem", "TargetFailed"}
 _KEBAB = re.compile(r"[a-z]+(?:-[a-z]+)+")
 # Texts of that form that are no codes.
 _NO_CODES = {
+    "dist-packages",
     "create-database",
     "given-url",
     "site-packages",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -170,3 +171,28 @@ def test_a_longer_file_differs_behind_the_end_of_the_shorter() -> None:
     """The line is the first that only one of them has."""
     found = compare.compare({"a.py": b"a\n"}, {"a.py": b"a\nb\n"})
     assert str(found.differing[0]).endswith("the first difference is in line 2")
+
+
+@pytest.mark.parametrize("name", ["2026/abc_.py", "2026/07/abc_.py"])
+def test_folders_below_are_right_where_alembic_looks_into_them(tmp_path: Path, name: str) -> None:
+    """And wrong where it does not."""
+    verify.check_name(name, [tmp_path])
+    with pytest.raises(errors.StillroomError):
+        verify.check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["../abc.py", "/abc.py", "2026/../../abc.py", ".git/abc.py", "2026//abc.py", "a\\b/c.py"]
+)
+def test_no_name_leads_out_of_the_folders(tmp_path: Path, name: str) -> None:
+    """Whatever folders there are below."""
+    with pytest.raises(errors.StillroomError):
+        verify.check_name(name, [tmp_path])
+
+
+def test_a_link_among_the_folders_below_leads_nowhere(tmp_path: Path) -> None:
+    """A folder that is a link out of the versions folder takes no file."""
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "2026").symlink_to(tmp_path)
+    with pytest.raises(errors.StillroomError):
+        verify.check_name("2026/abc.py", [tmp_path / "versions"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stillroom.runtime import faults, locations
+from stillroom.runtime import facts, faults, locations
 
 
 def written(folder: Path, text: str) -> Path:
@@ -155,3 +156,81 @@ def test_an_env_py_that_does_not_parse_is_told() -> None:
     with pytest.raises(faults.ProjectFault, match=r"env\.py, line 2") as caught:
         locations.version_table_in_env("x = 1\nx = = 2")
     assert caught.value.code == "env-does-not-parse"
+
+
+# What the registry declares, and what a pyproject.toml says
+
+
+def declaring(folder: Path, **said: Any) -> locations.Locations:
+    """The places of a service in this folder."""
+    return locations.of(facts.ServiceFacts("shop", str(folder), said.pop("config", None), **said))
+
+
+TOML = """
+[tool.alembic]
+script_location = "%(here)s/database"
+version_locations = ["%(here)s/database/a", "b"]
+prepend_sys_path = ["src"]
+recursive_version_locations = true
+file_template = "%%(year)d_%%(rev)s"
+"""
+
+
+def test_a_pyproject_says_what_the_ini_file_does_not(tmp_path: Path) -> None:
+    """Alone, or beside an ini file, which goes before it; as Alembic 1.16 has it."""
+    (tmp_path / "pyproject.toml").write_text(TOML)
+    found = declaring(tmp_path)
+    assert (found.ini, found.toml, found.file) == (None, tmp_path / "pyproject.toml", tmp_path / "pyproject.toml")
+    assert found.script_location == tmp_path / "database"
+    assert found.version_locations == (tmp_path / "database/a", tmp_path / "b")
+    assert found.prepend_sys_path == (str(tmp_path / "src"),)
+    assert (found.recursive, found.file_template) == (True, "%(year)d_%(rev)s")
+    written(tmp_path, "[alembic]\nversion_locations = c\nrecursive_version_locations = false\n")
+    found = declaring(tmp_path)
+    assert (found.script_location, found.version_locations) == (tmp_path / "database", (tmp_path / "c",))
+    assert not found.recursive
+
+
+def test_a_pyproject_of_other_tools_is_not_read(tmp_path: Path) -> None:
+    """It may even be broken: that is somebody else's business."""
+    (tmp_path / "pyproject.toml").write_text("[tool.black\n")
+    with pytest.raises(faults.ProjectFault) as caught:
+        declaring(tmp_path)
+    assert caught.value.code == "config-missing"
+
+
+def test_the_registry_goes_before_every_file(tmp_path: Path) -> None:
+    """Folders start at the service's; there need not be a file at all."""
+    assert declaring(tmp_path, script_location="m").version_locations == (tmp_path / "m/versions",)
+    ini = written(tmp_path, "[alembic]\nscript_location = x\nversion_locations = y\nprepend_sys_path = z\n")
+    found = declaring(
+        tmp_path,
+        config=str(ini),
+        script_location="m",
+        version_locations=("a", "/b"),
+        recursive_version_locations=True,
+        prepend_sys_path=("src",),
+    )
+    assert (found.script_location, found.version_locations) == (tmp_path / "m", (tmp_path / "a", Path("/b")))
+    assert (found.recursive, found.prepend_sys_path) == (True, (str(tmp_path / "src"),))
+
+
+def test_a_file_that_is_named_has_to_be_there(tmp_path: Path) -> None:
+    """Also where the folder of env.py is named."""
+    with pytest.raises(faults.ProjectFault) as caught:
+        declaring(tmp_path, config=str(tmp_path / "database.ini"), script_location="m")
+    assert caught.value.code == "config-missing"
+
+
+@pytest.mark.parametrize(
+    ("folders", "shown"),
+    [
+        (["/s/versions"], "0001.py"),
+        (["/s/core", "/s/more"], "core/0001.py"),
+        (["/s/a/versions", "/s/b/versions"], "a/versions/0001.py"),
+    ],
+)
+def test_files_are_shown_with_what_tells_their_folders_apart(folders: list[str], shown: str) -> None:
+    """And with no more, so that the same file is called the same everywhere."""
+    places = [Path(each) for each in folders]
+    assert locations.shown(places, places[0], "0001.py") == shown

@@ -47,7 +47,7 @@ def test_the_wrong_example_is_told_as_printed(
 
 def test_the_page_has_its_examples() -> None:
     """The patterns above find what the page holds."""
-    assert (len(_EXAMPLES), len(_WRONG)) == (8, 1)
+    assert (len(_EXAMPLES), len(_WRONG)) == (9, 1)
 
 
 @pytest.mark.parametrize(

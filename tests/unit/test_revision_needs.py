@@ -118,3 +118,21 @@ def test_an_extension_that_only_the_services_own_server_has() -> None:
     scratch = preflight_rights.Scratch(server=True, roles=frozenset(), extensions=frozenset({"plpgsql"}))
     preflight_needs.judge(found, facts, revision_needs.Needs({}, {"postgis": "a.py, line 3"}), scratch)
     assert [(each["check"], each["level"]) for each in found.to_list()] == [("extensions", "error")]
+
+
+@pytest.mark.parametrize(
+    ("body", "made"),
+    [
+        ('op.execute("CREATE ROLE reader NOLOGIN")', ["reader"]),
+        ("if not there():\n    op.execute('CREATE USER \"App User\"')", ["App User"]),
+        ('op.execute("DO $$ BEGIN IF NOT there() THEN CREATE ROLE reader; END IF; END $$")', ["reader"]),
+        ('op.execute(f"CREATE ROLE {name}")', []),
+        ('op.execute("CREATE USER MAPPING FOR me SERVER s")', []),
+        ('"""CREATE ROLE reader"""\nop.execute("SELECT 1 -- CREATE ROLE reader")', []),
+    ],
+)
+def test_roles_that_a_revision_makes(body: str, made: list[str]) -> None:
+    """Whether it surely does or asks before; not what stands in texts, nor what `downgrade` makes again."""
+    top = 'def downgrade():\n    op.execute("CREATE ROLE other")\n'
+    source = f"revision = 'a'\ndown_revision = None\n{top}\n\ndef upgrade():\n{textwrap.indent(body, '    ')}\n"
+    assert sorted(revision_needs.made_roles([revisions.parse(source, "a.py")])) == made

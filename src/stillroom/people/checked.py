@@ -29,7 +29,7 @@ def show(reports: Sequence[Report], *, verbose: bool) -> None:
     sys.stdout.flush()
 
 
-def document(environment: str, reports: Sequence[Report], *, verbose: bool) -> dict[str, Any]:
+def document(environment: str, reports: Sequence[Report]) -> dict[str, Any]:
     """The one JSON document of `invoke check --json`."""
     return {
         "command": "check",
@@ -40,7 +40,6 @@ def document(environment: str, reports: Sequence[Report], *, verbose: bool) -> d
                 "name": each.service,
                 "ok": not each.errors,
                 **each.to_dict(),
-                "facts": {key: value for key, value in each.facts.items() if verbose or key != "files"},
             }
             for each in reports
         ],
@@ -77,7 +76,7 @@ def _lines(report: Report, *, verbose: bool) -> Iterator[tuple[str, str]]:
             yield "skipped", f"        {place}"
         if len(shown) < len(places):
             yield "skipped", f"        … {len(places) - len(shown)} more with --verbose"
-    if verbose and "operations" in report.facts:
+    if verbose and "files" in report.facts:
         yield from _operations(report.facts)
 
 

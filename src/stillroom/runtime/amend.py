@@ -66,11 +66,13 @@ class Carried:
         upgrade: in the order in which they run, after everything else.
         downgrade: in the order in which they run, before everything else.
         names: what they make, as `kind:name`; the comparison with the models leaves it out.
+        labels: branch labels that the baseline gets.
     """
 
     upgrade: tuple[str, ...] = ()
     downgrade: tuple[str, ...] = ()
     names: frozenset[str] = frozenset()
+    labels: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import faults, missing
+from . import disk, faults, missing
 
 __all__ = ["blamed"]
 
@@ -43,7 +43,7 @@ def _fault(service: str, doing: str, error: Exception, url: str | None) -> fault
     for cause in _chain(error):
         if isinstance(cause, faults.Fault):
             return cause
-        for judge in (_import_error, _database_error, _alembic_error, _percent_error, _missing_variable):
+        for judge in (_disk_error, _import_error, _database_error, _alembic_error, _percent_error, _missing_variable):
             found = judge(service, doing, cause)
             if isinstance(found, faults.DatabaseFault) and url is not None:
                 _diagnose(found, cause, url)
@@ -56,6 +56,10 @@ def _fault(service: str, doing: str, error: Exception, url: str | None) -> fault
         "mend the service's code at the place named; --debug shows the whole traceback",
         detail=_trace(error),
     )
+
+
+def _disk_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
+    return disk.refused(f"{service}: {doing}", error)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

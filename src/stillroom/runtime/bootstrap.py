@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from . import environment, facts, faults, preparation
 if TYPE_CHECKING:
     from . import telling
 
-__all__ = ["run"]
+__all__ = ["check", "run"]
 
 _PYTHON = ("python", "python3")
 
@@ -36,6 +37,28 @@ def run(service: facts.ServiceFacts, url: str, tell: telling.Tell) -> None:
             _command(service, service.bootstrap)
 
 
+def check(service: facts.ServiceFacts) -> None:
+    """Whether what the registry names is there; nothing of it is run, but a function's module is imported.
+
+    Raises:
+        faults.Fault: what the import raised, `function-missing`; `bootstrap-failed` where there is no such program.
+    """
+    if isinstance(service.bootstrap, str):
+        preparation.function(service, service.bootstrap, "bootstrap")
+    elif service.bootstrap is not None:
+        program = service.bootstrap[0]
+        if program not in _PYTHON and shutil.which(program) is None:
+            raise _not_started(service, service.bootstrap, "there is no such program")
+
+
+def _not_started(service: facts.ServiceFacts, arguments: Sequence[str], why: str) -> faults.ProjectFault:
+    return faults.ProjectFault(
+        "bootstrap-failed",
+        f"{service.name}: its bootstrap ({' '.join(arguments)}) could not be started: {why}",
+        "correct bootstrap: in services.yaml; the command runs in the service's folder",
+    )
+
+
 def _command(service: facts.ServiceFacts, arguments: Sequence[str]) -> None:
     shown = " ".join(arguments)
     program = sys.executable if arguments[0] in _PYTHON else arguments[0]  # the service's own, not the shell's
@@ -44,11 +67,7 @@ def _command(service: facts.ServiceFacts, arguments: Sequence[str]) -> None:
             [program, *arguments[1:]], cwd=service.path, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=sys.stderr
         )
     except OSError as error:
-        raise faults.ProjectFault(
-            "bootstrap-failed",
-            f"{service.name}: its bootstrap ({shown}) could not be started: {error.strerror or error}",
-            "correct bootstrap: in services.yaml; the command runs in the service's folder",
-        ) from error
+        raise _not_started(service, arguments, str(error.strerror or error)) from error
     try:
         code = process.wait()
     except BaseException:

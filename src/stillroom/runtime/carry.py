@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import graphlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from . import amend, catalog, faults, loss, recreate, sqltext
@@ -12,7 +12,7 @@ from . import amend, catalog, faults, loss, recreate, sqltext
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["carried", "contents", "row_inserts"]
+__all__ = ["carried", "contents", "roles", "row_inserts"]
 
 MAX_ROWS = 10_000
 
@@ -28,6 +28,13 @@ SELECT quote_ident(a.attname), pg_get_serial_sequence({table}, a.attname) FROM p
 WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
 AND pg_get_serial_sequence({table}, a.attname) IS NOT NULL
 """
+_ROLE = """
+SELECT rolcanlogin, concat(
+    CASE WHEN rolsuper THEN ' SUPERUSER' END, CASE WHEN rolcreatedb THEN ' CREATEDB' END,
+    CASE WHEN rolcreaterole THEN ' CREATEROLE' END, CASE WHEN NOT rolinherit THEN ' NOINHERIT' END,
+    CASE WHEN rolreplication THEN ' REPLICATION' END, CASE WHEN rolbypassrls THEN ' BYPASSRLS' END)
+FROM pg_catalog.pg_roles WHERE rolname = {name}
+"""
 _REFERENCES = """
 SELECT n.nspname, c.relname, fn.nspname, f.relname
 FROM pg_catalog.pg_constraint k
@@ -39,13 +46,20 @@ WHERE k.contype = 'f' AND k.conrelid <> k.confrelid
 """
 
 
-def carried(old: catalog.Snapshot, new: catalog.Snapshot, what: loss.Loss, inserts: Sequence[str]) -> amend.Carried:
+def carried(
+    old: catalog.Snapshot,
+    new: catalog.Snapshot,
+    what: loss.Loss,
+    inserts: Sequence[str],
+    roles: Mapping[str, str] | None = None,
+) -> amend.Carried:
     """The statements that make up for a loss.
 
     Args:
         old, new: the catalogs that the old history and the baseline lead to.
         what: the loss to make up for.
         inserts: from `row_inserts`, for the rows of the loss.
+        roles: from `roles`, for the roles of the loss.
 
     Raises:
         faults.RefusedFault: `cannot-carry-over`, where a model makes a table of the same name in another way.
@@ -65,10 +79,35 @@ def carried(old: catalog.Snapshot, new: catalog.Snapshot, what: loss.Loss, inser
     # Rows go in before what would change them on the way (triggers, rules), or is made from them (materialized views).
     place = next((at for at, each in enumerate(created) if _SEES_ROWS.match(each)), len(created))
     return amend.Carried(
-        (*created[:place], *inserts, *created[place:]),
+        (*(roles or {}).values(), *created[:place], *inserts, *created[place:]),
         tuple(recreate.drop_sql(items)),
         frozenset(f"{item.kind}:{item.name}" for item in items),
+        tuple(each.removeprefix("label:") for each in what.said if each.startswith("label:")),
     )
+
+
+def roles(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    """Statements that make these roles where they are not there, as they are on the server that is asked.
+
+    Raises:
+        faults.RefusedFault: `cannot-carry-over` for one that can log in: its password can't be read.
+    """
+    found = {}
+    for name in names:
+        row = connection.exec_driver_sql(_ROLE.format(name=sqltext.literal(name))).one_or_none()
+        if row is not None and row[0]:
+            raise faults.RefusedFault(
+                "cannot-carry-over",
+                f"the old history makes the role {name}, which can log in, and its password can't be read",
+                f"make it before the first revision, or write that step by hand, and pass --accept-loss 'role:{name}'",
+            )
+        said = row[1] if row is not None else ""
+        made = f"CREATE ROLE {sqltext.identifier(name)}{said}"
+        found[name] = (
+            f"DO $role$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {sqltext.literal(name)}) "
+            f"THEN {made}; END IF; END $role$"
+        )
+    return found
 
 
 def contents(connection: Connection, tables: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -191,6 +191,7 @@ class _Finding:
         return (f"{self.address} refused a statement: {self.text}{state}", "See the statement below the message")
 
 
+_SCRATCH = "stillroom_scratch_"
 _NAME = r"(?P<name>.+?)(?:;|$)"
 _GRANTS = (
     (re.compile(f"permission denied for schema {_NAME}"), "GRANT USAGE, CREATE ON SCHEMA {name} TO {role}"),
@@ -206,6 +207,12 @@ _GRANTS = (
 def _grant(said: str, finding: _Finding) -> str:
     for pattern, mend in _GRANTS:
         match = pattern.search(said)
+        if match and "EXTENSION" in mend and finding.address.database.startswith(_SCRATCH):
+            return (
+                f"a scratch database that role {_quoted(finding.role)} makes can't have it: make an empty database with "
+                f"CREATE EXTENSION {match['name'].strip(chr(34))}; in it, as a superuser, and name it by "
+                "scratch_url_variable: in services.yaml"
+            )
         if match:
             facts = {"kind": "", **match.groupdict(), "role": _quoted(finding.role)}
             line = mend.format(**{**facts, "name": _quoted(match["name"].strip("\"'")), "kind": facts["kind"].upper()})

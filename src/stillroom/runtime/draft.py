@@ -99,6 +99,7 @@ def autogenerate(
             message=message,
             autogenerate=True,
             rev_id=PLACEHOLDER,
+            branch_label=list(carried.labels) or None,  # one, as Alembic declares it, or several
             process_revision_directives=directives,
         )
     if not reached:

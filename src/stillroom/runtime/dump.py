@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -213,8 +214,14 @@ def _run(arguments: list[str], url: str | None, *, code: str = "dump-failed") ->
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise faults.DatabaseFault(code, f"{arguments[0]} failed: {error}", "look at the server, then again") from error
+    if done.returncode == -signal.SIGXFSZ:
+        raise faults.DatabaseFault(
+            code,
+            f"{Path(arguments[0]).name} failed: its file grew too large for the limit that is set",
+            "raise the limit on file sizes (`ulimit -f`), then again",
+        )
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        said = done.stderr.strip().splitlines() or [_silent(done.returncode)]
         raise faults.DatabaseFault(
             code,
             f"{Path(arguments[0]).name} failed: {said[0]}",
@@ -222,6 +229,10 @@ def _run(arguments: list[str], url: str | None, *, code: str = "dump-failed") ->
             detail=done.stderr,
         )
     return done.stdout
+
+
+def _silent(status: int) -> str:
+    return f"it was killed by signal {-status}" if status < 0 else "it said nothing"
 
 
 def _variables(url: str) -> dict[str, str]:

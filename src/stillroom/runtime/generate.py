@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +22,11 @@ from . import (
     locations,
     loss,
     observe,
+    one_head,
     places,
     project,
     proof,
+    revision_needs,
     revisions,
     sqltext,
     temporary,
@@ -100,9 +103,15 @@ class _Baseline:
         self._tell = tell
         self._attempts = 0
         self._old_heads: tuple[str, ...] = ()
+        self._old_said: tuple[str, ...] = ()
 
     def make(self) -> dict[str, Any]:
         """The result of the operation."""
+<<<<<<< HEAD
+=======
+        self._one_head()
+        made, proven = self._attempt(amend.Carried())
+>>>>>>> 771c3896f47cfbd99a3d9b927bb039e26565ef6d
         old = self._old_history()
         # What the models say and autogenerate leaves out may be what the old history has, and is carried over.
         carries = self._carry_over and bool(old)
@@ -117,6 +126,7 @@ class _Baseline:
             carried = self._carried(left, proven)
             self._place.renew()
             made, proven = self._attempt(carried)
+<<<<<<< HEAD
             lost = self._still_lost(
                 proven, {table: rows for table, rows in lost.rows.items() if table not in left.rows}
             )
@@ -127,6 +137,21 @@ class _Baseline:
 
     def _attempt(self, carried: amend.Carried, *, asked: bool = True) -> tuple[draft.Draft, proof.Proof]:
         """Autogenerates, judges and proves on the empty scratch database; `asked`: holds it against the models, too."""
+=======
+            rows = {table: rows for table, rows in lost.rows.items() if table not in left.rows}
+            lost = self._still_lost(made, proven, rows)
+        return self._result(made, proven, lost, old)
+
+    def _one_head(self) -> None:
+        where = self._of.where
+        graph = revisions.read(where.version_locations, recursive=where.recursive)
+        refusal = one_head.refusal(self._of.service.name, self._of.service.heads, graph.heads)
+        if refusal is not None:
+            raise refusal
+
+    def _attempt(self, carried: amend.Carried) -> tuple[draft.Draft, proof.Proof]:
+        """Autogenerates, judges and proves on the empty scratch database."""
+>>>>>>> 771c3896f47cfbd99a3d9b927bb039e26565ef6d
         self._attempts += 1
         folder = self._folder / str(self._attempts)
         folder.mkdir()
@@ -227,6 +252,8 @@ class _Baseline:
         where = self._of.where
         graph = revisions.read(where.version_locations, recursive=where.recursive)
         self._old_heads = graph.effective_heads
+        made = sorted(revision_needs.made_roles(graph.revisions))
+        self._old_said = (*(f"role:{each}" for each in made), *(f"label:{each}" for each in sorted(graph.by_label)))
         return {
             locations.shown(where.version_locations, where.folder_of(each.path), each.name): each.source
             for each in graph.revisions
@@ -256,7 +283,7 @@ class _Baseline:
                 "history-unreplayable",
                 f"{self._of.service.name}: what the old history holds can't be checked, since it fails on an empty "
                 f"database: {fault.message}",
-                f"mend the old history, or give it up with --accept-loss {UNREPLAYABLE}",
+                f"{fault.mend}; or give the old history up with --accept-loss {UNREPLAYABLE}",
                 detail=fault.detail,
                 data={"names": [UNREPLAYABLE]},
             ) from fault
@@ -264,7 +291,15 @@ class _Baseline:
         taken = proof.take(self._place.url, made.version_table, self._own)
         self._old_outcome = loss.without_owner(taken, self._role)
         new = loss.without_owner(proven.outcome, self._role)
-        return loss.judge(self._old_outcome, new, self._rows(self._old_outcome), new_rows)
+        found = loss.judge(self._old_outcome, new, self._rows(self._old_outcome), new_rows)
+        return dataclasses.replace(found, said=self._unsaid(made))
+
+    def _unsaid(self, made: draft.Draft) -> tuple[str, ...]:
+        """What the files of the old history say, and the baseline does not."""
+        new = revisions.parse(made.source, made.name)
+        kept = {f"label:{each}" for each in new.branch_labels}
+        kept |= {f"role:{each}" for each in revision_needs.made_roles([new])}
+        return tuple(each for each in self._old_said if each not in kept)
 
     def _rows(self, outcome: catalog.Snapshot) -> dict[str, int]:
         tables = [item.name for item in outcome.all if item.kind == "table"]
@@ -275,14 +310,17 @@ class _Baseline:
         tables = list(left.rows)
         self._contents = connection.run(self._place.url, lambda conn: carry.contents(conn, tables))
         inserts = connection.run(self._place.url, lambda conn: carry.row_inserts(conn, tables))
-        return carry.carried(self._old_outcome, proven.outcome, left, inserts)
+        names = [each.removeprefix("role:") for each in left.said if each.startswith("role:")]
+        roles = connection.run(self._place.url, lambda conn: carry.roles(conn, names))
+        return carry.carried(self._old_outcome, proven.outcome, left, inserts, roles)
 
-    def _still_lost(self, proven: proof.Proof, rows: dict[str, int]) -> loss.Loss:
+    def _still_lost(self, made: draft.Draft, proven: proof.Proof, rows: dict[str, int]) -> loss.Loss:
         """What is given up in spite of carrying over.
 
         What was carried over has to be there; a promise that is not kept is no promise.
         """
         lost = loss.judge(self._old_outcome, loss.without_owner(proven.outcome, self._role), rows, {})
+        lost = dataclasses.replace(lost, said=self._unsaid(made))
         missing = lost.without(self._accepted)
         if missing.names:
             raise self._refusal(missing)
@@ -317,6 +355,7 @@ class _Baseline:
                 [
                     *left.lines,
                     *(f"- data {table}: {count} row{'s' if count != 1 else ''}" for table, count in left.rows.items()),
+                    *(f"- {each.replace(':', ' ', 1)}" for each in left.said),
                 ]
             ),
             data={"names": names},

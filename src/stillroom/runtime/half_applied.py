@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from . import faults, matching, situation, telling, walk
+from . import aside, faults, invalid_indexes, matching, situation, telling, walk
 
 __all__ = ["failure"]
 
@@ -35,6 +36,9 @@ def failure(found: situation.Situation, fault: faults.Fault, went: walk.Walk, te
     before = f"applied before it: {', '.join(applied)}" if applied else "nothing was applied before it"
     message = f"{fault.message} (file {failed['file']}); {before}, {found.database} is at {at}"
     stays = went.current.committed
+    invalid = invalid_indexes.left_by(found.url, went.concurrent)
+    if invalid:
+        return _unusable(found, fault, message, invalid, stays, data)
     if not stays:
         message += "; its transaction was rolled back"
         return type(fault)("revision-failed", message, fault.mend, detail=fault.detail, data=data)
@@ -50,6 +54,26 @@ def failure(found: situation.Situation, fault: faults.Fault, went: walk.Walk, te
     )
 
 
+def _unusable(
+    found: situation.Situation,
+    fault: faults.Fault,
+    message: str,
+    invalid: Sequence[invalid_indexes.Index],
+    stays: Sequence[str],
+    data: dict[str, Any],
+) -> faults.Fault:
+    names = ", ".join(each.name for each in invalid)
+    ran = f", and {_counted(stays)} that ran outside a transaction" if stays else ""
+    return type(fault)(
+        "half-applied",
+        f"{message}; revision {data['revision']} is half applied: the index {names} stays, INVALID{ran}",
+        f"{invalid_indexes.mend(invalid)} (IF NOT EXISTS would pass over it), remove what made it fail, then: "
+        f"invoke apply --service {found.service.name}",
+        detail="\n".join([*stays, "", fault.detail]).strip(),
+        data={**data, "statements": list(stays), "invalid": [each.name for each in invalid]},
+    )
+
+
 def _counted(statements: Sequence[str]) -> str:
     return "1 statement" if len(statements) == 1 else f"{len(statements)} statements"
 
@@ -60,6 +84,7 @@ def _titled(lines: Sequence[str]) -> list[str]:
 
 def _difference(found: situation.Situation, rows: Sequence[str], tell: telling.Tell) -> list[str]:
     """How the database differs from what its noted revisions make; empty, too, where that can't be told."""
+    aside.forget(found.service.path)
     try:
         return matching.against_history(found.of, found.url, found.table, tell, to=rows).lines
     except faults.Fault as fault:

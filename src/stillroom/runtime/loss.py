@@ -55,17 +55,21 @@ class Loss:
     Attributes:
         items: catalog items that the baseline lacks or has otherwise.
         rows: table -> number of rows that the history leaves in it.
+        said: what no catalog shows and the files say: branch labels, by which deployments may go (`label:expand`), and
+            roles that they make (`role:reader`).
         lines: the whole difference from old to new, for people.
     """
 
     items: tuple[catalog.Item, ...]
     rows: Mapping[str, int]
     lines: tuple[str, ...]
+    said: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """Each loss as `kind:name`, the form that `--accept-loss` takes."""
-        return [f"{item.kind}:{item.name}" for item in self.items] + [f"data:{table}" for table in self.rows]
+        named = [f"{item.kind}:{item.name}" for item in self.items]
+        return [*named, *(f"data:{table}" for table in self.rows), *self.said]
 
     def unaccepted(self, accepted: Sequence[str]) -> list[str]:
         """The losses that no accepted name or pattern covers."""
@@ -82,7 +86,7 @@ class Loss:
         kept = set(self.unaccepted(accepted))
         items = tuple(item for item in self.items if f"{item.kind}:{item.name}" in kept)
         rows = {table: count for table, count in self.rows.items() if f"data:{table}" in kept}
-        return Loss(items, rows, self.lines)
+        return Loss(items, rows, self.lines, tuple(each for each in self.said if each in kept))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""

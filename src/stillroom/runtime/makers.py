@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["dead", "dead_tag", "myself", "tag"]
+__all__ = ["dead", "dead_tag", "living", "myself", "tag"]
 
 _NAMED = re.compile(r"pid (\d+) of ([0-9a-f-]{36}\.\d+)")
 _TAGGED = re.compile(r"(\d+)\.([0-9a-f]{8})-")
@@ -32,6 +32,13 @@ def dead(text: str) -> bool:
     """
     found = _NAMED.search(text)
     return found is not None and found[2] == _home() and not _alive(int(found[1]))
+
+
+def living(text: str) -> bool:
+    """Whether the maker that a text names is known to be alive (or another process has its number by now)."""
+    found = _NAMED.search(text)
+    home = _home()
+    return found is not None and bool(home) and found[2] == home and _alive(int(found[1]))
 
 
 def tag() -> str:

@@ -99,7 +99,7 @@ def expect_heads(service: facts.ServiceFacts, graph: revision_graph.Graph) -> No
     if not graph.revisions or len(graph.heads) == service.heads:
         return
     for each in graph.problems(service.heads):
-        if each.code == "unexpected-heads":
+        if each.code == "unexpected-heads" and each.severity == "error":  # labelled branches are meant
             raise faults.ProjectFault(each.code, f"{service.name}: {each.message}", each.mend)
 
 
@@ -206,6 +206,10 @@ _IN_SCHEMAS = """
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
                    AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'))
 """
+_SCHEMA = """
+coalesce((SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE c.oid = to_regclass({table})), current_schema(), 'public')::text
+"""
 _NAMED = "(SELECT count(to_regclass(name)) FROM unnest(ARRAY[{names}]::text[]) AS name)"
 
 
@@ -218,7 +222,7 @@ def _statement(table: project.VersionTable, where: Area) -> str:
         listed = ", ".join(sqltext.literal(each) for each in where.schemas or ())
         schemas = "true" if where.schemas is None else f"n.nspname IN ({listed})"
         counted = _IN_SCHEMAS.format(table=noted, schemas=schemas)
-    return f"SELECT to_regclass({noted}) IS NOT NULL, {counted}"
+    return f"SELECT to_regclass({noted}) IS NOT NULL, {counted}, {_SCHEMA.format(table=noted)}"
 
 
 def database(
@@ -237,10 +241,10 @@ def database(
     statement = _statement(table, where)
 
     def ask(conn: Connection) -> state.Observed:
-        exists, tables = conn.exec_driver_sql(statement).one()
+        exists, tables, schema = conn.exec_driver_sql(statement).one()
         if not exists:
-            return state.Observed(None, tables)
+            return state.Observed(None, tables, schema)
         rows = conn.exec_driver_sql(f"SELECT version_num FROM {table.quoted}")
-        return state.Observed(frozenset(row[0] for row in rows), tables)
+        return state.Observed(frozenset(row[0] for row in rows), tables, schema)
 
     return connection.run(url, ask, application_name=application_name[:63])

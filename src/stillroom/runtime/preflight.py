@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import facts, faults, preflight_project, preflight_versions, project, sources
+from . import facts, faults, made_tables, preflight_project, preflight_versions, project, sources
 from .preflight_findings import Findings
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def preflight(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         `facts`: what was seen, as far as it was seen: `versions`, `driver`, `files` (name, revision, size, sha256),
         `folders`, `heads`, `address`, `host`, `port`, `database`, `role`, `server_version`, `marker`, `applied`,
         `version_table`, `schemas`, `database_tables` (in these schemas, the version table included), `metadata_tables`
-        (full names), `scratch` ("given", "embedded", "create", or None: none is to be had).
+        (full names), where it shares its database `makes` and `shares` (tables that its history makes; that it makes
+        where they are not there), `scratch` ("given", "embedded", "create", or None: none is to be had).
     """
     service = facts.ServiceFacts.from_dict(request.service)
     looking = _Preflight(service, request.options, tell)
@@ -91,6 +92,9 @@ class _Preflight:
         self._tell.step("models")
         with found.checking("models"):
             self._look_at_models(usable)
+        with found.checking("bootstrap"):
+            if usable and not self._skip_models and self.service.bootstrap is not None:
+                self._look_at_bootstrap()
         with found.checking("url"):
             if usable and not self._skip_models:
                 self._look_for_other_url()
@@ -154,6 +158,13 @@ class _Preflight:
         if not usable:
             return "not looked at: Alembic or SQLAlchemy is missing"
         return "" if self._url else f"not looked at: {self._named} does not name it"
+
+    def _look_at_bootstrap(self) -> None:
+        from . import bootstrap, env_run, environment
+
+        with environment.working_on(self.service, self._url or env_run.NOWHERE):
+            bootstrap.check(self.service)
+        self.found.ok("bootstrap", "what comes before the first revision is there; it was not run")
 
     def _look_at_models(self, usable: bool) -> None:
         if self._skip_models or not usable:
@@ -233,6 +244,10 @@ class _Preflight:
 
             row = preflight_database.version_table_row(self._state.facts, table)
             width = (row or {}).get("width") or _WIDTH
+        if self.service.neighbours:
+            with self.found.checking("history"):
+                self.facts["makes"] = made_tables.of(self.service, graph)
+                self.facts["shares"] = made_tables.of(self.service, graph, careful=True)
         with self.found.checking("history"):
             preflight_project.judge_history(self.found, graph, self.service.heads, width)
 

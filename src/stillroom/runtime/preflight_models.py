@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from . import blame, env_run, environment, facts, faults
+from . import blame, env_run, environment, facts, faults, preparation
 
 __all__ = ["metadata_of_models"]
 
@@ -22,10 +22,11 @@ def metadata_of_models(service: facts.ServiceFacts, url: str | None) -> tuple[An
         url: the service's database, the only one that code at import may connect to; None: none at all.
 
     Raises:
-        faults.Fault: what the import raised, with file and line; `metadata-missing` if there is no metadata to be
-            found; `wrong-database` if it connected to something.
+        faults.Fault: what `setup:` or the import raised, with file and line; `metadata-missing` if there is no metadata
+            to be found; `wrong-database` if it connected to something.
     """
     with environment.working_on(service, url or env_run.NOWHERE):
+        preparation.set_up(service)
         modules = [_import(service, name) for name in service.models]
         if service.metadata is not None:
             return (_declared(service, service.metadata),)

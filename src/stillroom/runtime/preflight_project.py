@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import env_locations, facts, locations, revisions
+from . import disk, env_locations, facts, locations, revisions
 from .preflight_findings import Findings
 
 __all__ = ["ALMOST_FULL", "FULL", "Files", "judge_disk", "judge_history", "look", "look_at_places"]
@@ -179,7 +178,7 @@ def _file(revision: revisions.Revision) -> dict[str, Any]:
 def _disk(found: Findings, places: locations.Locations) -> None:
     wanted = [
         ("the folder of the migrations", str(places.script_location)),
-        ("the temporary folder", tempfile.gettempdir()),
+        ("the temporary folder", str(disk.temporary())),
     ]
     judge_disk(found, [(what, where, shutil.disk_usage(where).free) for what, where in wanted if Path(where).is_dir()])
 

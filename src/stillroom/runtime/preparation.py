@@ -17,7 +17,7 @@ from . import blame, facts, faults, locations
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-__all__ = ["call", "enter", "set_up"]
+__all__ = ["call", "enter", "function", "set_up"]
 
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -85,22 +85,33 @@ def call(service: facts.ServiceFacts, reference: str, key: str) -> None:
     Raises:
         faults.Fault: what it raised, or `function-missing`.
     """
+    named = function(service, reference, key)
+    with blame.blamed(service.name, f"{key}: {reference}"):
+        made = named()
+        if inspect.isawaitable(made):
+            asyncio.run(_awaited(made))
+
+
+def function(service: facts.ServiceFacts, reference: str, key: str) -> Callable[[], Any]:
+    """Imports what `call` with the same arguments calls.
+
+    Raises:
+        faults.Fault: what the import raised, or `function-missing`.
+    """
     name, _, attributes = reference.partition(":")
     doing = f"{key}: {reference}"
     with blame.blamed(service.name, doing):
-        function: Any = importlib.import_module(name)
+        found: Any = importlib.import_module(name)
     for attribute in attributes.split("."):
-        function = getattr(function, attribute, None)
-    if not callable(function):
+        found = getattr(found, attribute, None)
+    if not callable(found):
         raise faults.ProjectFault(
             "function-missing",
             f"{service.name}: services.yaml says {doing}, and there is no such function",
             f"correct {key}: in services.yaml (module:function)",
         )
-    with blame.blamed(service.name, doing):
-        made = function()
-        if inspect.isawaitable(made):
-            asyncio.run(_awaited(made))
+    named: Callable[[], Any] = found
+    return named
 
 
 async def _awaited(made: Any) -> Any:

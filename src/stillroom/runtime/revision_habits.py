@@ -100,7 +100,7 @@ def _downgrades(read: Sequence[Revision]) -> Iterable[tuple[Problem, list[Place]
         yield _about(
             "empty-downgrade",
             f"{len(empty)} of {_revisions(len(read))} {_change(empty)} something, and {_have(empty)} a `downgrade` that "
-            f"does nothing: {_named(empty)}; after it the version table is wrong.",
+            f"does nothing: {_named(empty)}; going back passes over them as if they were undone.",
             "Undo there what `upgrade` does, or `raise NotImplementedError`: a way back that is none says so then.",
             empty,
         )

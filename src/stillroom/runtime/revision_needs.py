@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from . import revision_file, revision_head, source_text, sql_text
 
-__all__ = ["Needs", "read"]
+__all__ = ["Needs", "made_roles", "read"]
 
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
 _NAMES = rf"(?:GROUP\s+)?{_NAME}(?:\s*,\s*(?:GROUP\s+)?{_NAME})*"
@@ -94,6 +94,25 @@ def read(revisions: Iterable[revision_file.Revision]) -> Needs:
     return Needs({name: place for name, place in roles.items() if name not in made}, extensions)
 
 
+def made_roles(revisions: Iterable[revision_file.Revision]) -> dict[str, str]:
+    """The roles that these revisions make, surely or perhaps: name to place. Those that only running would name are left
+    out."""
+    found: dict[str, str] = {}
+    for each in revisions:
+        if not _ANY.search(each.source):
+            continue
+        try:
+            tree = revision_head.parse_module(each.source, each.name)
+        except SyntaxError:
+            continue
+        for line, text in _Upgrade(tree).everything():
+            for statement, bodies, _ in sql_text.statements(text):
+                for name in _MADE.findall("\n".join([statement, *bodies])):
+                    if re.match(r'["\w]', name) and not _OPEN.search(name):
+                        found.setdefault(_plain(name), f"{each.name}, line {line}")
+    return found
+
+
 def _roles(statement: str) -> Iterable[str]:
     for pattern in _ROLES:
         match = pattern.match(statement)
@@ -135,6 +154,15 @@ class _Upgrade:
         self._function("upgrade")
         return self._found
 
+    def everything(self) -> list[tuple[int, str]]:
+        """Line and text of each that it or a function of the file executes, but for `downgrade`."""
+        for name, function in self._functions.items():
+            if name != "downgrade":
+                scope = source_text.Scope(list(source_text.nodes(function)), self._top)
+                for call in (each for each in ast.walk(function) if isinstance(each, ast.Call)):
+                    self._executed(call, scope)
+        return self._found
+
     def _function(self, name: str) -> None:
         if name in self._functions and name not in self._seen:
             self._seen.add(name)
@@ -171,10 +199,14 @@ class _Upgrade:
         for call in (each for each in within if isinstance(each, ast.Call)):
             if isinstance(call.func, ast.Name):
                 self._function(call.func.id)
-            elif isinstance(call.func, ast.Attribute) and call.func.attr in _EXECUTES:
-                given = [*call.args[:1], *(each.value for each in call.keywords if each.arg in _STATEMENTS)]
-                texts = scope.texts(given[0]) if given else None
-                self._found += [(call.lineno, text) for text in texts or ()]
+            else:
+                self._executed(call, scope)
+
+    def _executed(self, call: ast.Call, scope: source_text.Scope) -> None:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _EXECUTES:
+            given = [*call.args[:1], *(each.value for each in call.keywords if each.arg in _STATEMENTS)]
+            texts = scope.texts(given[0]) if given else None
+            self._found += [(call.lineno, text) for text in texts or ()]
 
 
 def _may_end(node: ast.AST) -> bool:

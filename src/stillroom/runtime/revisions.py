@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import revision_file, revision_problem, revision_workers
@@ -54,13 +54,20 @@ def read(folders: Sequence[Path], *, recursive: bool = False, workers: int = 0) 
     return graph_of(found, problems)
 
 
-def listed(folders: Sequence[Path], *, recursive: bool = False) -> tuple[list[File], list[Problem]]:
-    """The files that Alembic would load from these folders (as in `read`), and what is wrong with folders and files."""
+def listed(
+    folders: Sequence[Path], *, recursive: bool = False, without: Collection[str] = ()
+) -> tuple[list[File], list[Problem]]:
+    """The files that Alembic would load from these folders (as in `read`), and what is wrong with folders and files.
+
+    Args:
+        folders, recursive: as in `read`.
+        without: paths of files to leave out.
+    """
     problems: list[Problem] = []
     files: list[File] = []
     for folder in folders:
         if folder.is_dir():
-            files += _files(folder, recursive, {each.path for each in files}, problems)
+            files += _files(folder, recursive, {*without, *(each.path for each in files)}, problems)
         else:
             problems.append(revision_problem.no_folder(folder))
     return files, problems
@@ -100,13 +107,14 @@ def _listed(folder: Path, recursive: bool) -> Iterator[tuple[str, str]]:
     Thousands of files: `Path` objects and a `stat` for each would cost more than reading them.
     """
     root = os.path.realpath(folder)
+    begin = len(root.rstrip(os.sep)) + 1
     for base, folders, names in os.walk(root):
         if base.endswith("__pycache__"):
             continue
         links = {entry.name for entry in os.scandir(base) if entry.is_symlink()}
         for name in sorted(names):
-            path = os.path.join(base, name)  # noqa: PTH118
-            yield os.path.realpath(path) if name in links else path, os.path.relpath(path, root) if recursive else name
+            path = f"{base}{os.sep}{name}"
+            yield os.path.realpath(path) if name in links else path, path[begin:] if recursive else name
         if not recursive:
             break
         folders.sort()

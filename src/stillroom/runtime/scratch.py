@@ -33,6 +33,7 @@ _PATIENCE_TENTHS = 150  # of a second, for a session that is told to end while i
 _NAME = re.compile(PREFIX + r"([a-z0-9_]+)_[a-z0-9]+_(\d{14})_[0-9a-f]{8}")
 _WHOSE = re.compile(r"made by (\S+) pid \d+.* at (\S+)(?: for (.+))?")
 _LONGEST_NAME = 63
+_LIVING = 24
 _LOG = logging.getLogger("stillroom.scratch")
 
 
@@ -125,7 +126,8 @@ def sweep(service_url: str, older_than_seconds: float = 3600) -> list[str]:
     """Drops what crashed runs left on the server, and returns the names. Making a scratch database does so as well.
 
     Only databases of our naming, whose owner is a role that we are a member of, to which nobody is connected, and whose
-    maker is known to be dead, or that are older than that by the time in their name and the server's clock.
+    maker is known to be dead, or that are older than that by the time in their name and the server's clock; 24 times as
+    old if the maker is known to live.
 
     Raises:
         faults.DatabaseFault: the server cannot be reached or asked.
@@ -153,7 +155,9 @@ class _Leftover:
         age = _age(named[2], self.now) if named else None
         if age is None:
             return False
-        if age >= older_than_seconds or makers.dead(self.comment):
+        # A living maker may be between two connections, and the server's clock may have jumped since.
+        patience = _LIVING if makers.living(self.comment) else 1
+        if age >= older_than_seconds * patience or makers.dead(self.comment):
             return True
         # Its maker comments it at once; killed before that, it never will. Asked again: it may just have done so.
         return not self.comment and not self.being_made and not conn.execute(_COMMENT, {"name": self.name}).scalar()

@@ -42,6 +42,11 @@ class Situation:
         return str(urls.address(self.url))
 
     @property
+    def noted_in(self) -> str:
+        """The full name of the version table."""
+        return sqltext.full_name(self.table.schema or self.observed.schema, self.table.name)
+
+    @property
     def to_bootstrap(self) -> bool:
         """Whether something has to be done before the first revision."""
         return self.service.bootstrap is not None and self.standing.state == state.EMPTY
@@ -81,7 +86,12 @@ class Situation:
                 f"bring the files back (invoke restore --service {name}, or git checkout of the migrations folder); "
                 f"or, if the history was replaced, compare and stamp: invoke adopt --service {name}; "
                 f"or empty the database: invoke cleanup --service {name}",
-                data={"unknown": list(standing.unknown), "heads": list(standing.heads), "database": self.database},
+                data={
+                    "unknown": list(standing.unknown),
+                    "heads": list(standing.heads),
+                    "database": self.database,
+                    "version_table": self.noted_in,
+                },
             )
         if standing.overlapping:
             raise faults.RefusedFault(

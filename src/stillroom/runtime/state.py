@@ -59,10 +59,12 @@ class Observed:
     Attributes:
         applied: the rows of the version table; None: there is no version table.
         tables: how many tables of the service there are, the version table left out.
+        schema: that the version table is in, or would be made in where it names none.
     """
 
     applied: frozenset[str] | None
     tables: int
+    schema: str = "public"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import ending, makers
+from . import disk, ending, makers
 
 __all__ = ["folder", "sweep"]
 
@@ -18,9 +17,13 @@ _PREFIX = "stillroom-"
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """A folder for the duration of the block; what killed processes left is cleared away first."""
+    """A folder for the duration of the block; what killed processes left is cleared away first.
+
+    Raises:
+        faults.Fault: `disk-refused`.
+    """
     sweep()
-    made = Path(tempfile.gettempdir()) / f"{_PREFIX}{makers.tag()}-{secrets.token_hex(8)}"
+    made = disk.temporary() / f"{_PREFIX}{makers.tag()}-{secrets.token_hex(8)}"
     debt = ending.owe(lambda: shutil.rmtree(made, ignore_errors=True))
     try:
         made.mkdir(mode=0o700)
@@ -31,9 +34,7 @@ def folder() -> Iterator[Path]:
 
 def sweep() -> list[Path]:
     """Removes the folders of processes that are known to be dead; what it removed."""
-    gone = [
-        each for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*") if makers.dead_tag(each.name[len(_PREFIX) :])
-    ]
+    gone = [each for each in disk.temporary().glob(f"{_PREFIX}*") if makers.dead_tag(each.name[len(_PREFIX) :])]
     for each in gone:
         shutil.rmtree(each, ignore_errors=True)  # another user's stays
     return gone

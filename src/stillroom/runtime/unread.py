@@ -1,88 +1,33 @@
 """Revision files that Alembic is not told to read: what lies below or beside the version locations.
 
 Projects whose own code sets `version_locations` leave them: by Alembic's own command line such a history looks whole,
-and is a part. Where code decides, only running it would tell, so that is said, too.
+and is a part.
 """
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import faults, locations, revision_file, revision_head, revision_problem, revisions
+from . import locations, revision_file, revision_problem, revisions
 from .revision_graph import Graph
 from .revision_problem import Problem
 
-__all__ = ["problems", "set_in_code"]
+__all__ = ["problems"]
 
-_NAME = "version_locations"
-_SETTERS = frozenset({"set_main_option", "set_section_option", "set", "setdefault", "__setitem__"})
 _MARK = b"down_revision"
 _SHOWN = 3
 
 
-def problems(where: locations.Locations, env_source: str, graph: Graph, *, declared: bool) -> list[Problem]:
+def problems(where: locations.Locations, graph: Graph, *, declared: bool) -> list[Problem]:
     """What is wrong with the version locations, as far as files tell.
 
     Args:
         where: the project.
-        env_source: the text of its env.py.
         graph: the history that is read.
-        declared: whether the registry names the version locations, so that nobody else decides.
+        declared: whether the registry names the version locations: then files that have nothing to do with it are meant
+            to be left out.
     """
-    if declared:
-        return _left_out(where, graph)
-    line = set_in_code(env_source)
-    if line:
-        return [_decided_in_code(where.script_location / "env.py", line)]
-    return _left_out(where, graph, strangers=True)
-
-
-def set_in_code(env_source: str) -> int:
-    """The line at which an env.py sets `version_locations`; 0 if it does not.
-
-    Raises:
-        faults.ProjectFault: `env-does-not-parse`.
-    """
-    if _NAME not in env_source:
-        return 0
-    try:
-        tree = revision_head.parse_module(env_source, "env.py")
-    except SyntaxError as exc:
-        raise faults.ProjectFault(
-            "env-does-not-parse", f"env.py, line {exc.lineno or 1}: does not parse: {exc.msg}.", "Correct the file."
-        ) from exc
-    return min((node.lineno for node in ast.walk(tree) if isinstance(node, ast.expr) and _sets(node)), default=0)
-
-
-def _sets(node: ast.expr) -> bool:
-    if isinstance(node, ast.Attribute):  # script.version_locations = [...]
-        return node.attr.lstrip("_") == _NAME and isinstance(node.ctx, ast.Store)
-    if isinstance(node, ast.Subscript):  # section["version_locations"] = ...
-        return isinstance(node.ctx, ast.Store) and _is_name(node.slice)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SETTERS:
-        return any(_is_name(each) for each in node.args)
-    return False
-
-
-def _is_name(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value == _NAME
-
-
-def _decided_in_code(env: Path, line: int) -> Problem:
-    return Problem(
-        "locations-in-code",
-        f"env.py, line {line}: sets `version_locations` itself, so that only running it would tell where the revision "
-        "files are.",
-        "Declare them in services.yaml: `version_locations: [FOLDER, ...]`, each relative to the service's `path`.",
-        (str(env),),
-        line=line,
-    )
-
-
-def _left_out(where: locations.Locations, graph: Graph, *, strangers: bool = False) -> list[Problem]:
-    """Revisions that are not read although they belong to what is; `strangers`: tell of those that do not, too."""
     below = _unread(where.version_locations, graph)
     beside = _unread([where.script_location / "versions"], graph)
     kin = _kin(graph, {each.path: each for each in (*below, *beside)}.values())
@@ -90,15 +35,15 @@ def _left_out(where: locations.Locations, graph: Graph, *, strangers: bool = Fal
         return [_unread_kin(kin, graph)]
     if below and not graph.revisions:
         return [_only_below(where, below)]
-    if below and strangers:
+    if below and not declared:
         return [_strangers(below)]
     return []
 
 
 def _unread(folders: Sequence[Path], graph: Graph) -> list[revision_file.Revision]:
     read = {each.path for each in graph.revisions}
-    files, _ = revisions.listed([each for each in folders if each.is_dir()], recursive=True)
-    candidates = (each for each in files if each.path not in read and _MARK in each.source)
+    files, _ = revisions.listed([each for each in folders if each.is_dir()], recursive=True, without=read)
+    candidates = (each for each in files if _MARK in each.source)
     found = (revision_file.read_head(each.source, each.shown, each.path, None) for each in candidates)
     return [each for each in found if isinstance(each, revision_file.Revision)]
 
@@ -114,8 +59,14 @@ def _kin(graph: Graph, unread: Iterable[revision_file.Revision]) -> list[revisio
     others = {each.id: each for each in everything if Path(each.path).parent not in parallel}
     wanted = {parent for each in graph.revisions for parent in graph.parents(each)}
     known = set(graph.by_id) | set(graph.by_label)
-    kin = {id_ for id_, each in others.items() if id_ in wanted or known & {*each.down, *each.depends_on}}
-    return [each for id_, each in others.items() if id_ in kin]
+    kin: set[str] = set()
+    while True:  # parents and children of what is known, until there are no more
+        more = {id_ for id_, each in others.items() if id_ in wanted or known & {*each.down, *each.depends_on}} - kin
+        if not more:
+            return [each for id_, each in others.items() if id_ in kin]
+        kin |= more
+        known |= more
+        wanted |= {parent for id_ in more for parent in (*others[id_].down, *others[id_].depends_on)}
 
 
 def _named(found: Sequence[revision_file.Revision]) -> str:
@@ -140,7 +91,7 @@ def _unread_kin(kin: Sequence[revision_file.Revision], graph: Graph) -> Problem:
     return Problem(
         "unread-revisions",
         f"{_several(count)} that belong{'s' if count == 1 else ''} to this history {verb} where nothing is read: "
-        f"{_named(kin)}; the {len(graph.revisions)} that are read are a part of it.",
+        f"{_named(kin)}; what is read ({_several(len(graph.revisions))}) is a part of it.",
         _MEND,
         tuple(each.path for each in kin),
         about="down_revision",

@@ -6,7 +6,20 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import bootstrap, environment, facts, faults, half_applied, project, revision_target, situation, state, walk
+from . import (
+    bootstrap,
+    environment,
+    facts,
+    faults,
+    half_applied,
+    invalid_indexes,
+    made_tables,
+    project,
+    revision_target,
+    situation,
+    state,
+    walk,
+)
 
 if TYPE_CHECKING:
     from . import protocol, telling
@@ -26,7 +39,9 @@ def upgrade(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 
     Returns:
         `outcome` (`upgraded`, `nothing to do`, `would upgrade`), `unchanged` (whether there was nothing to do), `before`
-        and `after` (revisions), `state` (before), `applied` (revision, message, file of each), `tables`, `address`.
+        and `after` (revisions), `state` (before), `applied` (revision, message, file of each), `tables`, `address`,
+        `version_table` (its full name); and where it shares its database, `makes`, `shares` and `creates`: tables that the
+        history makes, that it makes where they are not there, and that the pending revisions make.
 
     Raises:
         faults.Fault: refusals by name, before anything is touched; `revision-failed`, `half-applied`, `nothing-applied`,
@@ -118,7 +133,22 @@ def _run(found: situation.Situation, target: Aim, tell: telling.Tell) -> situati
     now, graph = after.standing.applied, found.code.graph
     if after.standing.unknown or graph.ancestors(now) != graph.ancestors(target.rows):
         raise _elsewhere(found, target, now, went)
+    _usable(found, went)
     return after
+
+
+def _usable(found: situation.Situation, went: walk.Walk) -> None:
+    """Raises if an index that was to be made is there, and unusable since an earlier run."""
+    invalid = invalid_indexes.left_by(found.url, went.concurrent)
+    if invalid:
+        names = ", ".join(each.name for each in invalid)
+        raise faults.ProjectFault(
+            "invalid-index",
+            f"{found.service.name}: the upgrade ended without an error, but in {found.database} the index {names} is "
+            "INVALID: an earlier CREATE INDEX CONCURRENTLY failed, and IF NOT EXISTS passed it over; the revision is noted",
+            " ".join(each.again for each in invalid),
+            data={"invalid": [each.name for each in invalid]},
+        )
 
 
 def _elsewhere(found: situation.Situation, target: Aim, now: Sequence[str], went: walk.Walk) -> faults.ProjectFault:
@@ -161,4 +191,18 @@ def _result(before: situation.Situation, target: Aim, after: situation.Situation
         "applied": [before.code.describe(each) for each in target.pending],
         "tables": after.observed.tables,
         "address": before.database,
+        "version_table": before.noted_in,
+        **_made(before, target),
+    }
+
+
+def _made(found: situation.Situation, target: Aim) -> dict[str, list[str]]:
+    """What neighbours must not make as well; nothing where there are none."""
+    service, graph = found.service, found.code.graph
+    if not service.neighbours:
+        return {"makes": [], "shares": [], "creates": []}
+    return {
+        "makes": made_tables.of(service, graph),
+        "shares": made_tables.of(service, graph, careful=True),
+        "creates": made_tables.of(service, graph, target.pending),
     }

@@ -82,11 +82,13 @@ class Walk:
         keep: whether to keep the statements of revisions that are done, with their parameters written out.
         revisions: those that began, in order.
         errors: what statements raised in the database, in order, whether or not anybody let it through.
+        concurrent: the statements that do something CONCURRENTLY: if such a one fails, it leaves something behind.
     """
 
     keep: bool = False
     revisions: list[Ran] = dataclasses.field(default_factory=list)
     errors: list[BaseException] = dataclasses.field(default_factory=list)
+    concurrent: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def current(self) -> Ran | None:
@@ -161,6 +163,8 @@ def _listening(walk: Walk) -> Iterator[None]:
 
     def executing(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
         ran = walk.current
+        if "CONCURRENTLY" in statement.upper():
+            walk.concurrent.append(statement.strip())
         if ran is None or (ran.returned and not walk.keep):
             return
         texts = literals.written(statement, parameters, context, executemany) if walk.keep else [statement.strip()]

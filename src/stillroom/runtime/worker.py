@@ -17,7 +17,7 @@ import time
 import traceback
 from typing import Any, BinaryIO
 
-from . import ending, faults, operations, protocol, telling
+from . import disk, ending, faults, operations, protocol, telling
 
 __all__ = ["TERMINATED", "run"]
 
@@ -104,6 +104,9 @@ def _terminated(request: protocol.Request) -> faults.Fault:
 
 
 def _unexpected(request: protocol.Request, error: BaseException) -> faults.Fault:
+    refused = disk.refused(request.operation, error)
+    if refused is not None:
+        return refused
     detail: dict[str, Any] = {"type": type(error).__name__}
     place = _last_place(error)
     return faults.Fault(
