@@ -7,12 +7,9 @@ files come home to, what is not committed in them, and services that get in each
 from __future__ import annotations
 
 import dataclasses
-<<<<<<< HEAD
-import shlex
-=======
 import errno
 import os
->>>>>>> 771c3896f47cfbd99a3d9b927bb039e26565ef6d
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence

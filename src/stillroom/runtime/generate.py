@@ -107,11 +107,7 @@ class _Baseline:
 
     def make(self) -> dict[str, Any]:
         """The result of the operation."""
-<<<<<<< HEAD
-=======
         self._one_head()
-        made, proven = self._attempt(amend.Carried())
->>>>>>> 771c3896f47cfbd99a3d9b927bb039e26565ef6d
         old = self._old_history()
         # What the models say and autogenerate leaves out may be what the old history has, and is carried over.
         carries = self._carry_over and bool(old)
@@ -126,20 +122,11 @@ class _Baseline:
             carried = self._carried(left, proven)
             self._place.renew()
             made, proven = self._attempt(carried)
-<<<<<<< HEAD
-            lost = self._still_lost(
-                proven, {table: rows for table, rows in lost.rows.items() if table not in left.rows}
-            )
+            rows = {table: rows for table, rows in lost.rows.items() if table not in left.rows}
+            lost = self._still_lost(made, proven, rows)
         elif carries:
             self._place.renew()
             made, proven = self._attempt(amend.Carried())
-        return self._result(made, proven, lost, old)
-
-    def _attempt(self, carried: amend.Carried, *, asked: bool = True) -> tuple[draft.Draft, proof.Proof]:
-        """Autogenerates, judges and proves on the empty scratch database; `asked`: holds it against the models, too."""
-=======
-            rows = {table: rows for table, rows in lost.rows.items() if table not in left.rows}
-            lost = self._still_lost(made, proven, rows)
         return self._result(made, proven, lost, old)
 
     def _one_head(self) -> None:
@@ -149,9 +136,8 @@ class _Baseline:
         if refusal is not None:
             raise refusal
 
-    def _attempt(self, carried: amend.Carried) -> tuple[draft.Draft, proof.Proof]:
-        """Autogenerates, judges and proves on the empty scratch database."""
->>>>>>> 771c3896f47cfbd99a3d9b927bb039e26565ef6d
+    def _attempt(self, carried: amend.Carried, *, asked: bool = True) -> tuple[draft.Draft, proof.Proof]:
+        """Autogenerates, judges and proves on the empty scratch database; `asked`: holds it against the models, too."""
         self._attempts += 1
         folder = self._folder / str(self._attempts)
         folder.mkdir()
