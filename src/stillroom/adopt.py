@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stillroom import fleet, session
+from stillroom import fleet, session, sharing
 from stillroom.registry import model
 
 __all__ = ["Done", "run"]
@@ -61,6 +61,8 @@ def run(
     """
 
     def one(service: model.Service, follower: fleet.Follower) -> Done:
-        return Done.from_answer(opened.call(service, "adopt", {"dry_run": dry_run}, follower))
+        return Done.from_answer(
+            opened.call(service, "adopt", {"dry_run": dry_run, **sharing.asked(opened, service)}, follower)
+        )
 
     return fleet.run(services, one, watcher, jobs=opened.jobs)

@@ -100,7 +100,7 @@ class _Project:
         width = version_width.limits(graph, self._files.env_source, service.version_width)
         found = [each for each in graph.problems(service.heads, id_limit=width) if each.code != "no-folder"]
         if elsewhere:  # what seems wrong may only be what is not read
-            found = [each for each in found if each.code not in _OF_THE_WHOLE]
+            found = [each for each in found if each.code not in unread.CAUSES]
         for problem in found:
             self._say("history", problem, _places(problem))
         for problem, where in revision_habits.problems(graph, revision_habits.application(self._roots(places))):
@@ -135,9 +135,6 @@ class _Project:
 
     def _shown(self, path: str) -> str:
         return os.path.relpath(path, self._root) if Path(path).is_relative_to(self._root) else path
-
-
-_OF_THE_WHOLE = frozenset({"missing-parent", "unknown-dependency", "unexpected-heads", "no-revisions"})
 
 
 def _located(service: model.Service) -> locations.Locations:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom import errors, fleet, protection, session
+from stillroom import errors, fleet, protection, session, sharing
 from stillroom.registry import model
+from stillroom.targets import base
 
 __all__ = ["Dump", "Entry", "Plan", "dump_file", "dumps", "look", "make_plan", "restore", "restore_command", "run"]
 
@@ -67,7 +68,10 @@ def look(
 ) -> list[fleet.Outcome[dict[str, Any]]]:
     """What each service owns; nothing is changed."""
     return fleet.run(
-        services, lambda service, follower: opened.call(service, "look", {}, follower), watcher, jobs=opened.jobs
+        services,
+        lambda service, follower: opened.call(service, "look", sharing.asked(opened, service), follower),
+        watcher,
+        jobs=opened.jobs,
     )
 
 
@@ -224,6 +228,7 @@ def restore(
 
     Raises:
         errors.StillroomError: if the dump is not there.
+        base.TargetFailed: if the service's process was lost; naming both dumps, since it may have emptied the database.
     """
     if not chosen.file.is_file():
         raise errors.StillroomError(
@@ -232,4 +237,15 @@ def restore(
     entry = plan.entries[0]
     asked = _asked(opened, entry.dump, entry.database, permission, 5.0)
     source = {"source": str(chosen.file), "sha256": chosen.sha256}
-    return opened.call(service, "restore_database", {**asked, **source}, follower)
+    try:
+        return opened.call(service, "restore_database", {**asked, **source}, follower)
+    except base.TargetFailed as lost:
+        if entry.dump is None or not entry.dump.with_suffix(".json").exists():
+            raise
+        again = f"invoke restore --service {service.name} --database --backup"
+        raise base.TargetFailed(
+            lost.code,
+            f"{lost.message}; the database may be empty now, and what was there before is in {entry.dump}",
+            f"{again} {chosen.made} puts the dump in its place; {again} {entry.dump.stem} what was there before",
+            detail=lost.detail,
+        ) from lost

@@ -205,6 +205,7 @@ class Session:
             version_table_schema=service.version_table_schema,
             extensions=service.extensions,
             heads=service.heads,
+            version_width=service.version_width,
             neighbours=service.shares_with,
             protected=self.environment.protected,
             scratch_server_variable=SCRATCH_SERVER if elsewhere else None,

@@ -10,7 +10,17 @@ from stillroom import session
 from stillroom.registry import model
 from stillroom.runtime import facts, faults, locations, made_tables, revisions
 
-__all__ = ["Clash", "Made", "clashes", "made_beside", "one_version_table", "order", "owner_of", "version_tables_beside"]
+__all__ = [
+    "Clash",
+    "Made",
+    "asked",
+    "clashes",
+    "made_beside",
+    "one_version_table",
+    "order",
+    "owner_of",
+    "version_tables_beside",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +126,17 @@ def made_beside(
 def order(opened: session.Session) -> dict[str, Sequence[str]]:
     """Each service of the fleet to those that the registry puts before it."""
     return {each.name: each.after for each in opened.fleet.services_in(opened.environment)}
+
+
+def asked(opened: session.Session, service: model.Service) -> dict[str, Any]:
+    """What an operation has to know of the neighbours, as its option `others`: ids of their revisions to their names."""
+    return {
+        "others": {
+            each: name
+            for name in service.shares_with
+            for each in _graph(opened.facts_of(opened.fleet.service(name, opened.environment))).by_id
+        }
+    }
 
 
 def owner_of(opened: session.Session, service: model.Service, unknown: Sequence[str]) -> str | None:

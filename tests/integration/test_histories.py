@@ -441,3 +441,43 @@ def test_a_role_that_the_history_makes_is_not_lost_unasked(
         postgres.execute(f"DROP ROLE IF EXISTS {role}")
 
     assert refused.data["names"] == [f"acl:table public.product to {role}", f"role:{role}"]
+
+
+def test_labelled_branches_need_no_declaration(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """Each head on a branch with a label is meant: preflight says how to declare it, and every command goes on."""
+    history = [
+        projects.revision("root", upgrade=PRODUCT, downgrade='op.drop_table("product")'),
+        projects.revision("e1", "root", branch_labels=["expand"]),
+        projects.revision("c1", "root", branch_labels=["contract"]),
+    ]
+    service = projects.make_service(tmp_path / "shop", models=MODELS, history=history)
+
+    seen = [each for each in ask(service, database.asyncpg, "preflight")["findings"] if each["check"] == "history"]
+    applied = ask(service, database.asyncpg, "upgrade")
+    fault = _fault(ask, service, database, "revision")
+    service.write_models(projects.table("product", "name: Mapped[str | None]", "price: Mapped[int | None]"))
+    made = ask(service, database.asyncpg, "revision", head="contract@head")
+
+    assert [(each["level"], each["data"]["code"]) for each in seen] == [("warning", "unexpected-heads")]
+    assert applied["after"] == ["c1", "e1"]
+    assert fault.code == "several-heads"
+    assert (made["follows"], made["operations"]) == ("c1", 1)
+
+
+def test_a_scratch_database_that_can_not_have_an_extension_says_what_to_do(
+    ask: asking.Asker, tmp_path: Path, new_database: NewDatabase, new_role: NewRole
+) -> None:
+    """A superuser made it in the service's database; a scratch database that the role makes lacks it."""
+    role = new_role(attributes="CREATEDB")
+    own = new_database(owner=role)
+    own.execute("CREATE EXTENSION vector")
+    first = projects.revision("0001", upgrade=f'op.execute("CREATE EXTENSION IF NOT EXISTS vector")\n{PRODUCT}')
+    service = projects.make_service(tmp_path / "shop", models=MODELS, history=[first])
+
+    applied = ask(service, own.url(role=role), "upgrade")
+    for operation in ("revision", "generate"):
+        with pytest.raises(faults.Fault) as raised:
+            ask(service, own.url(role=role), operation)
+        assert "scratch_url_variable" in raised.value.mend
+
+    assert applied["outcome"] == "upgraded"

@@ -185,8 +185,12 @@ def test_one_version_table_for_two_is_an_error_with_its_mend(tmp_path: Path, dat
     database.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     database.execute("INSERT INTO alembic_version VALUES ('auth1')")
     database.execute(f"ALTER TABLE alembic_version OWNER TO {owner.name}")
-    ran = fleet.run("apply", "--yes", "--service", "sales", "--json")
-    assert ran.json["services"][0]["error"]["data"] == {"with": "auth", "table": "public.alembic_version"}
+    for command in (["apply", "--yes"], ["adopt", "--yes"], ["cleanup", "--yes", "--skip-backup"]):
+        ran = fleet.run(*command, "--service", "sales", "--json")
+        error = ran.json["services"][0]["error"]
+        assert (ran.code, error["code"]) == (4, "version-table-shared"), ran.told
+        assert error["data"] == {"with": "auth", "table": "public.alembic_version"}
+    assert database.fetch("SELECT version_num FROM alembic_version") == [("auth1",)]
 
 
 def preflight_errors(ran: program.Ran) -> list[str]:

@@ -318,8 +318,9 @@ def test_an_option_that_matters_and_has_no_counterpart_is_told() -> None:
 def test_parts_make_a_url_and_come_out_of_it_again(text: str, host: str) -> None:
     """Whatever signs are in them."""
     port = "1,2" if "," in host else "5433"
-    made = urls.of_parts(text, text, host, port, text)
-    assert urls.parts(made) == {"host": host, "port": port, "user": text, "password": text, "name": text}
+    name = f"a{text}b"
+    made = urls.of_parts(text, text, host, port, name)
+    assert urls.parts(made) == {"host": host, "port": port, "user": text, "password": text, "name": name}
     assert urls.parts(urls.with_password(made, text + "@%"))["password"] == text + "@%"
 
 

@@ -63,8 +63,8 @@ def test_a_revision_widens_it_for_itself_and_what_follows() -> None:
     assert [(each.code, each.files) for each in found] == [("id-too-long", (f"{before}.py",))]
 
 
-def test_what_is_declared_counts_alone() -> None:
-    """The registry, or the database itself, knows better than any source."""
+def test_what_is_declared_counts_before_env() -> None:
+    """The registry, or the database itself, knows better than what env.py would do for a new table."""
     graph = history((LONG, None, "pass"))
     limit = version_width.limits(graph, "version_num VARCHAR(255)", declared=33)
     assert "the version table holds 33" in graph.problems(id_limit=limit)[0].message

@@ -168,8 +168,9 @@ class Checks:
             if draft.values[field] in env and not (other_way and field == "url_variable"):
                 text = f"stillroom sets this variable itself (it is the {field}); leave it out"
                 self._at(draft, "env", text, item=draft.values[field])
+        parts = (draft.values["url"] or {}).get("variables", {}).values()
         for name in _DESTINATIONS:
-            if name in env:
+            if name in env and name not in parts:  # a part of the URL has no other meaning
                 self._at(draft, "env", "stillroom chooses the database; leave this out", item=name)
 
     def _url(self, draft: resolve.Draft) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import connection, facts, faults, project, situation, sqltext, state, upgrade
+from . import connection, facts, faults, mixed_histories, project, situation, sqltext, state, upgrade
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -25,7 +25,7 @@ WOULD_STAMP = "would stamp"
 def adopt(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Compares the service's database with what its history makes, and stamps it if they are equal.
 
-    Options: `dry_run` (bool): compares, and writes nothing.
+    Options: `dry_run` (bool): compares, and writes nothing. `others`: see `mixed_histories.refuse`.
 
     Returns:
         `outcome` (`stamped`, `would stamp`, `nothing to do`), `before` and `after` (revisions), `state` (before),
@@ -40,6 +40,8 @@ def adopt(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     tell.step("look")
     found = situation.look(service)
     found.need_migrations()
+    others = request.options.get("others") or {}
+    mixed_histories.refuse(service, found.noted_in, found.standing.applied, found.code.graph.by_id, others)
     if found.standing.state == state.AT_HEAD:
         return _result(found, upgrade.NOTHING, found.standing.applied)
     _adoptable(found)

@@ -32,10 +32,10 @@ def make(service: facts.ServiceFacts, where: locations.Locations, versions: Path
     from alembic.config import Config
 
     files: dict[str, Any] = {}
-    if where.toml is not None:
-        if "toml_file" not in inspect.signature(Config).parameters:
-            raise _old(service, where.toml)
+    if where.toml is not None and "toml_file" in inspect.signature(Config).parameters:
         files["toml_file"] = str(where.toml)
+    elif where.toml is not None and where.ini is None:
+        raise _old(service, where.toml)
     config = Config(
         str(where.ini) if where.ini is not None else None,
         ini_section=service.ini_section,

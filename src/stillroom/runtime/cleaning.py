@@ -14,6 +14,7 @@ from . import (
     facts,
     faults,
     marker,
+    mixed_histories,
     owned,
     ownership,
     project,
@@ -21,6 +22,7 @@ from . import (
     reset_refusal,
     survey,
     urls,
+    versions,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ __all__ = ["clean", "dump_rows", "empty", "look", "protect", "restore_database",
 def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """What the service owns in its database, and what a reset would do: nothing is changed.
 
+    Options: `others`: see `mixed_histories.refuse`.
+
     Raises:
         faults.Fault: what would make the reset fail: rights that are missing, objects of others that need these.
     """
@@ -43,6 +47,9 @@ def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 
     def work(conn: Connection) -> dict[str, Any]:
         own = owned.resolve(claimed, conn)
+        rows = versions.applied(conn, claimed.version_table) or ()
+        table = ", ".join(sorted(own.version_tables))
+        mixed_histories.refuse(service, table, rows, claimed.revisions, request.options.get("others") or {})
         planned = reset.plan(conn, own)
         with _named(service):
             reset_refusal.check(conn, planned)

@@ -23,6 +23,7 @@ class ServiceFacts:
         schemas: schemas that the service owns, or None: derived from its metadata.
         version_table, version_table_schema: declared, or None: read from `env.py`.
         extensions: PostgreSQL extensions that the history may take for granted.
+        version_width: characters that its column holds, as declared, or None: as sources say.
         heads: number of heads that the history has by design.
         neighbours: services that share the database.
         protected: whether the environment is marked as protected in the registry.
@@ -50,6 +51,7 @@ class ServiceFacts:
     version_table_schema: str | None = None
     extensions: tuple[str, ...] = ()
     heads: int = 1
+    version_width: int | None = None
     neighbours: tuple[str, ...] = ()
     protected: bool = False
     scratch_server_variable: str | None = None

@@ -40,15 +40,22 @@ class Claim:
         tables: names in its metadata and in its history's `create_table`.
         types: enum types of its metadata.
         version_table: where it notes its revisions.
+        revisions: ids of its history.
     """
 
     def __init__(
-        self, service: facts.ServiceFacts, tables: set[str], types: set[str], version_table: project.VersionTable
+        self,
+        service: facts.ServiceFacts,
+        tables: set[str],
+        types: set[str],
+        version_table: project.VersionTable,
+        revisions: frozenset[str],
     ) -> None:
         self.service = service
         self.tables = tables
         self.types = types
         self.version_table = version_table
+        self.revisions = revisions
 
 
 def claim(service: facts.ServiceFacts, url: str) -> Claim:
@@ -70,7 +77,7 @@ def claim(service: facts.ServiceFacts, url: str) -> Claim:
     for metadata in _metadatas(service, url):
         tables.update(metadata.tables)
         types.update(enums.names(metadata))
-    return Claim(service, tables, types, table)
+    return Claim(service, tables, types, table, frozenset(graph.by_id))
 
 
 def resolve(claimed: Claim, connection: Connection) -> ownership.Ownership:

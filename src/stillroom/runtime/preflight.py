@@ -34,8 +34,6 @@ with contextlib.suppress(ImportError):
 
 __all__ = ["preflight"]
 
-_WIDTH = 32
-
 
 def preflight(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Looks at a service; changes nothing.
@@ -237,19 +235,19 @@ class _Preflight:
         graph = self._files.graph
         if graph is None:
             return
-        width = _WIDTH
+        width = None
         table = self._version_table_as_written()
         if self._state is not None and table is not None:
             from . import preflight_database
 
             row = preflight_database.version_table_row(self._state.facts, table)
-            width = (row or {}).get("width") or _WIDTH
+            width = (row or {}).get("width")
         if self.service.neighbours:
             with self.found.checking("history"):
                 self.facts["makes"] = made_tables.of(self.service, graph)
                 self.facts["shares"] = made_tables.of(self.service, graph, careful=True)
         with self.found.checking("history"):
-            preflight_project.judge_history(self.found, graph, self.service.heads, width)
+            preflight_project.judge_history(self.found, self.service, self._files, width)
 
     def _judge_database(self, state: preflight_database.State) -> None:
         from . import (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import disk, env_locations, facts, locations, revisions
+from . import disk, env_locations, facts, locations, revisions, unread, version_width
 from .preflight_findings import Findings
 
 __all__ = ["ALMOST_FULL", "FULL", "Files", "judge_disk", "judge_history", "look", "look_at_places"]
@@ -71,16 +71,24 @@ def look_at_places(found: Findings, files: Files, known: dict[str, Any]) -> None
         _folders(found, places, known)
 
 
-def judge_history(found: Findings, graph: revisions.Graph, heads: int, width: int) -> None:
-    """Whether the history is sound.
+def judge_history(found: Findings, service: facts.ServiceFacts, files: Files, width: int | None) -> None:
+    """Whether the history is sound, and all of it is read.
 
     Args:
         found: the findings go here.
-        graph: of the revision files.
-        heads: how many there should be.
-        width: of the version table's column, in characters.
+        service: what the registry declares.
+        files: with places and graph; else nothing is said.
+        width: of the version table's column in the database, in characters; None: not known.
     """
-    problems = [each for each in graph.problems(heads, id_limit=width) if each.code != "no-folder"]
+    graph = files.graph
+    if graph is None or files.places is None:
+        return
+    limits = version_width.limits(graph, files.env_source, service.version_width if width is None else width)
+    problems = [each for each in graph.problems(service.heads, id_limit=limits) if each.code != "no-folder"]
+    left_out = unread.problems(files.places, graph, declared=service.version_locations is not None)
+    if any(each.severity == "error" for each in left_out):  # what seems wrong may only be what is not read
+        problems = [each for each in problems if each.code not in unread.CAUSES]
+    problems += left_out
     for problem in problems:
         say = found.warning if problem.severity == "warning" else found.error
         if problem.code == "no-revisions":

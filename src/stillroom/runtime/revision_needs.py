@@ -51,6 +51,7 @@ _OPEN = re.compile(r"[{}%…]")
 _EXECUTES = frozenset({"execute", "exec_driver_sql"})
 _STATEMENTS = ("sqltext", "statement")
 _UNSURE = (ast.IfExp, ast.BoolOp, ast.Lambda)
+_DIALECTS = frozenset({"postgresql", "sqlite", "mysql", "mariadb", "mssql", "oracle"})
 _MAY_END = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -187,6 +188,8 @@ class _Upgrade:
         if isinstance(node, (ast.Return, ast.Raise)):
             self._calls(node, scope)
             return False
+        if isinstance(node, ast.If) and (decided := _on_postgresql(node.test, scope)) is not None:
+            return self._block(node.body if decided else node.orelse, scope)
         if isinstance(node, (*_DEFINITIONS, ast.If, ast.While, ast.Match)):
             return isinstance(node, _DEFINITIONS) or not _may_end(node)
         self._calls(node, scope)
@@ -207,6 +210,24 @@ class _Upgrade:
             given = [*call.args[:1], *(each.value for each in call.keywords if each.arg in _STATEMENTS)]
             texts = scope.texts(given[0]) if given else None
             self._found += [(call.lineno, text) for text in texts or ()]
+
+
+def _on_postgresql(test: ast.expr, scope: source_text.Scope) -> bool | None:
+    """What a test comes to that asks for the dialect (`bind.dialect.name == "postgresql"`); None for every other one."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        answer = _on_postgresql(test.operand, scope)
+        return None if answer is None else not answer
+    if isinstance(test, ast.Name):
+        bound = scope.value(test.id, test.lineno)
+        return _on_postgresql(bound[0], scope) if bound is not None and isinstance(bound[0], ast.Compare) else None
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return None
+    names = {each.value for each in ast.walk(test.comparators[0]) if isinstance(each, ast.Constant)}
+    if not names or not names <= _DIALECTS:
+        return None
+    if isinstance(test.ops[0], (ast.Eq, ast.In)):
+        return "postgresql" in names
+    return "postgresql" not in names if isinstance(test.ops[0], (ast.NotEq, ast.NotIn)) else None
 
 
 def _may_end(node: ast.AST) -> bool:

@@ -11,8 +11,11 @@ from collections.abc import Iterator, Mapping
 
 from . import facts, secrecy, source_kinds
 
-__all__ = ["given", "keep_secret", "of", "pointed_at", "url"]
+__all__ = ["EVERYBODY", "given", "keep_secret", "of", "pointed_at", "url"]
 
+
+EVERYBODY = "STILLROOM_SERVICE_URL"
+"""The variable that has the URL meanwhile, whichever way `env.py` goes."""
 
 _current: dict[str, str] = {}
 """Service -> the URL that was put in the place of its own."""
@@ -77,7 +80,8 @@ def pointed_at(service: facts.ServiceFacts, url: str) -> Iterator[None]:
         faults.ProjectFault: `source-too-narrow`.
     """
     keep_secret(url)
-    variables = of(service).given(url).variables
+    # For a bootstrap step: what env.py has from an ini file or an argument, nobody beside it would know.
+    variables = {**of(service).given(url).variables, EVERYBODY: url}
     before = {name: os.environ.get(name) for name in variables}
     current = _current.get(service.name)
     os.environ.update(variables)

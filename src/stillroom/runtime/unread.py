@@ -13,7 +13,10 @@ from . import locations, revision_file, revision_problem, revisions
 from .revision_graph import Graph
 from .revision_problem import Problem
 
-__all__ = ["problems"]
+__all__ = ["CAUSES", "problems"]
+
+CAUSES = frozenset({"missing-parent", "unknown-dependency", "unexpected-heads", "no-revisions"})
+"""Problems of a history that may only come from files that are not read."""
 
 _MARK = b"down_revision"
 _SHOWN = 3

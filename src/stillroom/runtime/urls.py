@@ -44,6 +44,7 @@ FORM = "postgresql+asyncpg://USER:PASSWORD@HOST:5432/DATABASE"
 """What a URL looks like, for messages."""
 
 _DATABASE = re.compile(r"^(?P<head>\w+(?:\+\w+)?://(?:[^?#]*@)?[^/?#]*)(?:/[^?#]*)?(?P<query>\?.*)?$")
+_PLAIN = " !$'()*+,;="  # signs that no reader of URLs takes for anything else in a user's name or password
 _AUTHORITY = re.compile(r"(://[^:/?#\s@]*):[^\s]*@")
 _SECRET_OPTION = re.compile(r"(?i)(\b(?:pg|ssl)?(?:password|passwd)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;]+)")
 _MANY_HOSTS = re.compile(
@@ -181,14 +182,21 @@ def of_parts(user: str, password: str, host: str, port: str, name: str) -> str:
 def render(url: str | URL) -> str:
     """The URL as text, with its password: for environment variables and drivers, never for people."""
     read = _read(url)
-    # Unlike SQLAlchemy's own, this leaves folders and ports as people write them, and a space is no `+` for libpq.
+    scheme, _, place = (
+        URL.create(read.drivername, None, None, read.host, read.port, read.database).render_as_string().partition("://")
+    )
+    who = "" if read.username is None else urllib.parse.quote(read.username, safe=_PLAIN)
+    if read.password is not None:
+        who += ":" + urllib.parse.quote(str(read.password), safe=_PLAIN)
+    # Unlike SQLAlchemy's own, this leaves folders and ports as people write them, and a space is no `+` for libpq. And
+    # SQLAlchemy 1.4 leaves `%` in a password as it is, so that `%40` would come back as `@`.
     options = [
         f"{urllib.parse.quote(key, safe='')}={urllib.parse.quote(value, safe='/:,')}"
         for key, values in read.query.items()
         for value in ([values] if isinstance(values, str) else values)
     ]
-    plain: str = read.set(query={}).render_as_string(hide_password=False)
-    return plain + ("?" + "&".join(options) if options else "")
+    at = "@" if who or read.username is not None else ""
+    return f"{scheme}://{who}{at}{place}" + ("?" + "&".join(options) if options else "")
 
 
 def masked(text: str | URL) -> str:

@@ -43,11 +43,9 @@ def limits(graph: Graph, env_source: str, declared: int | None = None) -> Callab
     Args:
         graph: the history.
         env_source: the text of env.py.
-        declared: what the registry or the database says; nothing else counts then.
+        declared: what the registry or the database says; then only a revision can make it wider.
     """
-    if declared is not None:
-        return lambda _: declared
-    everywhere = written(env_source) or DEFAULT
+    everywhere = declared if declared is not None else written(env_source) or DEFAULT
     widening = {
         each.id: written(each.source.decode("utf-8", "replace"))
         for each in graph.revisions
