@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stillroom import fleet, session
+from stillroom import fleet, session, sharing
 from stillroom.registry import model
 
 __all__ = ["Status", "document", "notes", "run"]
@@ -75,9 +75,19 @@ def run(
     """Asks all services at once. A database that does not answer is a state; code that can't be read is a failure."""
 
     def one(service: model.Service, follower: fleet.Follower) -> Status:
-        return Status.from_answer(service.name, opened.call(service, "status", {}, follower))
+        answer = opened.call(service, "status", {}, follower)
+        return _of_whom(opened, service, Status.from_answer(service.name, answer), str(answer["version_table"]))
 
     return fleet.run(services, one, watcher, jobs=opened.jobs)
+
+
+def _of_whom(opened: session.Session, service: model.Service, found: Status, table: str) -> Status:
+    """The status; where a revision that the code does not have is a neighbour's, that is what has to be said."""
+    owner = sharing.owner_of(opened, service, found.unknown) if found.unknown else None
+    if owner is None:
+        return found
+    message, mend = sharing.one_version_table(service.name, owner, found.address, table)
+    return dataclasses.replace(found, message=message, mend=mend)
 
 
 def document(outcomes: Sequence[fleet.Outcome[Status]]) -> dict[str, Any]:

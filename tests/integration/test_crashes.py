@@ -327,3 +327,34 @@ def test_a_restore_that_is_killed_half_way_names_both_dumps(auth: fleets.Fleet, 
         ran = auth.run("restore", "--service", "auth", "--database", "--backup", stamp, "--yes")
         assert ran.code == 0, ran.told
         assert database.fetch("SELECT id FROM account") == rows
+
+
+@pytest.mark.parametrize(
+    "command", [("regenerate", "--yes", "--accept-loss", "history:unreplayable"), ("apply", "--yes")]
+)
+def test_a_server_that_dies_while_a_history_is_replayed_is_no_fault_of_the_history(
+    command: tuple[str, ...], tmp_path: Path, server: postgres.Server
+) -> None:
+    """Not even where it may be given up: the error is about the server, and nothing is replaced or refused."""
+    server.cluster.start()
+    scene = Scene(tmp_path, server, dataclasses.replace(WORKS["regenerate"], history=0))
+    scene.auth.add(projects.revision("0001", upgrade="op.execute('SELECT pg_sleep(600)')"))
+    if command[0] == "apply":
+        scene.database.execute("CREATE TABLE account (id int)", role=scene.role)
+    old = scene.auth.history
+    with scene.fleet.program.running(*command, "--verbose") as running:
+        while not server.fetch("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
+            assert running.process.poll() is None
+        kill("postgres", running, server.cluster)
+        ran = running.finish()
+    server.cluster.start()
+    assert ran.code == 1, ran.told
+    assert "No PostgreSQL answers for" in ran.stderr, ran.told
+    assert "pg_isready" in ran.stderr
+    assert "unreplayable" not in ran.stderr
+    assert scene.auth.history == old
+    scene.auth.write("migrations/versions/0001_.py", step(1).text)
+    ran = scene.fleet.run("regenerate", "--yes", "--accept-loss", "*")
+    assert ran.code == 0, ran.told
+    assert scene.traces() == []
+    scene.close()

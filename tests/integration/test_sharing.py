@@ -191,6 +191,9 @@ def test_one_version_table_for_two_is_an_error_with_its_mend(tmp_path: Path, dat
         assert (ran.code, error["code"]) == (4, "version-table-shared"), ran.told
         assert error["data"] == {"with": "auth", "table": "public.alembic_version"}
     assert database.fetch("SELECT version_num FROM alembic_version") == [("auth1",)]
+    (status,) = fleet.run("status", "--service", "sales", "--json").json["services"]
+    assert "public.alembic_version" in status["message"]
+    assert "version_table: sales_alembic_version" in status["mend"]
 
 
 def preflight_errors(ran: program.Ran) -> list[str]:

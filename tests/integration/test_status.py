@@ -62,6 +62,7 @@ def test_each_state_in_turn(ask: asking.Asker, shop: projects.Made, database: Da
         "message": "",
         "mend": "invoke apply --service shop",
         "address": f"localhost:{database.server.port}/{database.name}",
+        "version_table": "public.alembic_version",
     }
 
     ask(shop, database.asyncpg, "upgrade", to="0001")

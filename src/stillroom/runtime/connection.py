@@ -22,12 +22,12 @@ import sqlalchemy.exc
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import NullPool
 
-from . import diagnosis, driver_arguments, guard, urls
+from . import diagnosis, driver_arguments, faults, guard, urls
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Keeper", "diagnosed", "engine", "in_transaction", "keepers", "run", "run_task"]
+__all__ = ["Keeper", "check_server", "diagnosed", "engine", "in_transaction", "keepers", "run", "run_task"]
 
 _T = TypeVar("_T")
 
@@ -76,6 +76,21 @@ def run(
         if isinstance(made, Engine):
             return _carry_out(made, urls.parse(url), work, autocommit)
         return _outside_loops(lambda: _with_asyncpg(made, urls.parse(url), work, autocommit))
+
+
+def check_server(url: str, fault: faults.Fault) -> None:
+    """Whether the server still answers; where it does not, nobody's code is to blame for what failed.
+
+    Args:
+        url: of the database that was worked on.
+        fault: what failed.
+
+    Raises:
+        faults.Fault: `fault` itself, if it says that nobody answers; what connecting gives.
+    """
+    if fault.code == "database-unreachable":
+        raise fault
+    run(url, lambda conn: conn.exec_driver_sql("SELECT 1").close())
 
 
 def engine(url: str, *, connect_timeout: float = 10.0, application_name: str = "stillroom") -> Engine | AsyncEngine:

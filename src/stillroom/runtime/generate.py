@@ -262,6 +262,7 @@ class _Baseline:
         except faults.RefusedFault:
             raise
         except faults.Fault as fault:
+            connection.check_server(self._place.url, fault)
             if UNREPLAYABLE in self._accepted:
                 self._tell.warn(f"the old history can't be replayed and is given up: {fault.message}")
                 return None

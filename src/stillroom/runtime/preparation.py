@@ -36,10 +36,6 @@ def enter(service: facts.ServiceFacts) -> None:
             f"{service.name}: its folder {service.path} can't be entered: {error.strerror}",
             "correct path: in services.yaml",
         ) from error
-    # Before a folder called `alembic` with an `__init__.py` can stand in their way.
-    for name in ("alembic", "sqlalchemy"):
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
     # What is wrong with the configuration is told by whoever needs it.
     with contextlib.suppress(faults.Fault):
         _before_installed(locations.of(service).prepend_sys_path)
@@ -51,6 +47,11 @@ def enter(service: facts.ServiceFacts) -> None:
 def _before_installed(entries: Sequence[str]) -> None:
     """Makes code of these folders win over installed code of the same name, but never over the standard library."""
     entries = [os.path.normpath(each) for each in entries]
+    for name in ("alembic", "sqlalchemy"):
+        # A migrations folder may be a package called `alembic`. The alembic command has the real one by now; so have we.
+        if any(os.path.exists(os.path.join(each, name, "__init__.py")) for each in entries):  # noqa: PTH110, PTH118
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
     installed = [at for at, each in enumerate(sys.path) if each.endswith(_INSTALLED)]
     at = installed[0] if installed else len(sys.path)
     sys.path[at:at] = [each for each in entries if each not in sys.path[:at]]

@@ -120,6 +120,7 @@ class Situation:
         except faults.RefusedFault:
             raise
         except faults.Fault as fault:
+            connection.check_server(self.url, fault)
             raise faults.RefusedFault(
                 "unversioned-unreplayable",
                 f"{found}, and they can't be compared with the history, which fails on an empty database: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import environment, facts, faults, observe, project, state, urls
+from . import environment, facts, faults, observe, project, sqltext, state, urls
 
 if TYPE_CHECKING:
     from . import protocol, telling
@@ -20,7 +20,8 @@ def status(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 
     Returns:
         `state`, `revision` and `head` (lists, sorted), `tables` (None if the database was not to be asked), `pending`
-        and `unknown` revisions, `message` and `mend` (may be empty), `address` (`host:port/database`).
+        and `unknown` revisions, `message` and `mend` (may be empty), `address` (`host:port/database`),
+        `version_table` (its full name; empty if the database was not to be asked).
 
     Raises:
         faults.Fault: if the code can't be read; a database that does not answer is a state.
@@ -31,10 +32,12 @@ def status(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     url = environment.service_url(service)
     unreachable: faults.DatabaseFault | None = None
     observed: state.Observed | None = None
+    noted = ""
     try:
         table = observe.version_table(service, code.where)
         where = observe.area(service, code.graph)
         observed = observe.database(url, table, where, application_name=f"stillroom status {service.name}")
+        noted = sqltext.full_name(table.schema or observed.schema, table.name)
     except faults.DatabaseFault as fault:
         if fault.code in _NOT_THE_DATABASE:
             raise
@@ -50,6 +53,7 @@ def status(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         "message": unreachable.message if unreachable is not None else sentence(standing),
         "mend": unreachable.mend if unreachable is not None else mend(standing, service.name),
         "address": str(urls.address(url)),
+        "version_table": noted,
     }
 
 
