@@ -241,9 +241,20 @@ def judge_neighbours(
             both = _shared(service, other.name, mine, str(theirs.get("version_table") or ""))
             found.setdefault(service.name, []).extend(both)
         for name in service.shares_with:
-            if name not in reports and beside.get(name) == mine["version_table"]:
-                found.setdefault(service.name, []).extend(_shared(service, name, mine, beside[name]))
+            if name not in reports and beside.get(name):
+                found.setdefault(service.name, []).extend(_beside(service, name, mine, beside[name]))
     return found
+
+
+def _beside(service: model.Service, other: str, mine: Mapping[str, Any], table: str) -> list[Finding]:
+    """About a neighbour that was not looked at, by the version table that its source names."""
+    if table == mine["version_table"]:
+        return _shared(service, other, mine, table)
+    if f"public.{table}" != mine["version_table"]:
+        return []
+    message = f"{service.name} notes its revisions in {mine['version_table']}, and {other} may do so as well"
+    mend = f"invoke preflight --service {service.name},{other} tells whether it does"
+    return [Finding("version table", "warning", message, mend, {"code": "version-table-shared", "with": other})]
 
 
 def _clash(clash: sharing.Clash) -> Finding:
@@ -358,9 +369,12 @@ def _look_here(opened: session.Session, facts: Mapping[model.Service, Mapping[st
     places: dict[str, Sequence[Path] | errors.StillroomError] = {}
     for service, known in facts.items():
         try:
-            places[service.name] = opened.layout_of(service, known).folders if known.get("folders") or not local else ()
+            places[service.name] = (
+                opened.layout_of(service, known).folders if known.get("folders") or not (local and known) else ()
+            )
         except errors.StillroomError as error:
-            places[service.name] = error
+            # Where the runtime could not be asked at all, that is said already.
+            places[service.name] = error if known or not local else ()
     changes = git.uncommitted([folder for each in places.values() if isinstance(each, Sequence) for folder in each])
     return {
         name: [_here(folder, changes[folder], local=local) for folder in each]

@@ -174,7 +174,10 @@ def one_version_table(service: str, other: str, address: str, table: str) -> tup
 
 
 def version_tables_beside(opened: session.Session, services: Sequence[model.Service]) -> dict[str, str]:
-    """Version tables of neighbours that are not among these services, as far as registry and source tell."""
+    """Version tables of neighbours that are not among these services, as far as registry and source tell.
+
+    Without a schema where only the neighbour's database could tell it.
+    """
     looked_at = {each.name for each in services}
     wanted = {name for each in services for name in each.shares_with} - looked_at
     told = {name: _version_table(opened.facts_of(opened.fleet.service(name, opened.environment))) for name in wanted}
@@ -182,11 +185,13 @@ def version_tables_beside(opened: session.Session, services: Sequence[model.Serv
 
 
 def _version_table(service: facts.ServiceFacts) -> str:
-    """Its full name; empty where the source does not tell, or it has no schema and might be in one of several."""
+    """Its full name; without a schema where it might be in one of several; empty where the source does not tell."""
     try:
         source = (locations.of(service).script_location / "env.py").read_bytes()
         read = locations.version_table_in_env(source)
     except (faults.Fault, OSError):
         return ""
     schema = read.schema or service.version_table_schema or ("" if service.schemas else "public")
-    return f"{schema}.{read.table}" if read.known and schema else ""
+    if not read.known:
+        return ""
+    return f"{schema}.{read.table}" if schema else read.table
