@@ -335,6 +335,10 @@ class Fleet:
     made: dict[str, projects.Made]
     databases: dict[str, postgres.Database]
 
+    def url(self, name: str) -> str:
+        """Of a kind's database, as its own role."""
+        return self.program.variables[self.made[name].url_variable]
+
     def answers(self, *arguments: str) -> dict[str, dict[str, Any]]:
         """Runs a command; each service's answer by name."""
         ran = self.program.run(*arguments, "--json")
@@ -342,7 +346,7 @@ class Fleet:
             said = ran.json
         except ValueError:
             said = {"error": {"code": "?", "message": ran.told}}
-        alike = {"error": said["error"]} if "services" not in said else {}
+        alike = said if "services" not in said else {}
         return dict.fromkeys(self.kinds, alike) | {each["name"]: each for each in said.get("services", ())}
 
     def rows(self, name: str) -> tuple[str, ...]:

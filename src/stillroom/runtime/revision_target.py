@@ -68,7 +68,8 @@ def _counted(
     if said.start in graph.by_label:
         start = graph.by_label[said.start].id
     elif said.start:
-        (start,) = resolve(graph, f"{said.label}@{said.start}" if said.label else said.start, service)
+        within = said.label and (said.count <= 0 or said.start in ("head", "heads"))  # as Alembic does
+        (start,) = resolve(graph, f"{said.label}@{said.start}" if within else said.start, service)
     return revision_relative.steps(graph, said, known, service, start=start, branch=branch)
 
 
