@@ -107,6 +107,10 @@ def test_from_nothing_to_head_and_no_further(ask: asking.Asker, shop: projects.M
             {"revision": "0002", "message": "0002", "file": "0002_.py"},
         ],
         "tables": 1,
+        "creates": [],
+        "makes": [],
+        "shares": [],
+        "version_table": "public.alembic_version",
         "address": f"localhost:{database.server.port}/{database.name}",
     }
     assert (second["outcome"], second["unchanged"]) == ("nothing to do", True)
