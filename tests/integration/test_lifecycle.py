@@ -297,7 +297,8 @@ def test_revision_goes_where_its_branch_is(
         [done] = revision.run(ready, found.services, revision.Options("shop", head="b"), Seen())
 
     assert done.value is not None, done.failure
-    assert (service.migrations / "more" / done.value.file).is_file()
+    assert done.value.file.startswith("more/")
+    assert (service.migrations / done.value.file).is_file()
     assert list(service.history) == ["a1_.py"]
 
 

@@ -58,12 +58,18 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     project.enter(service)
     type_memory.remember()
     of = project.Project(service)
-    env_locations.refuse(service, of.where, revisions.read(of.where.version_locations, recursive=of.where.recursive))
+    # What is replaced is what was there when the work began: whatever comes later is somebody else's.
+    graph = _history(of)
+    env_locations.refuse(service, of.where, graph)
     with (
         places.working_place(service, request.options, tell) as place,
         temporary.folder() as folder,
     ):
-        return _Baseline(of, place, folder, request.options, tell).make()
+        return _Baseline(of, graph, place, folder, request.options, tell).make()
+
+
+def _history(of: project.Project) -> revisions.Graph:
+    return revisions.read(of.where.version_locations, recursive=of.where.recursive)
 
 
 def file_entry(name: str, content: bytes) -> dict[str, Any]:
@@ -87,12 +93,14 @@ class _Baseline:
     def __init__(
         self,
         of: project.Project,
+        graph: revisions.Graph,
         place: places.Place,
         folder: Path,
         options: dict[str, Any],
         tell: telling.Tell,
     ) -> None:
         self._of = of
+        self._graph = graph
         self._place = place
         self._own = place.own if isinstance(place, places.InPlace) else None
         self._strangers = place.strangers if isinstance(place, places.InPlace) else frozenset()
@@ -102,7 +110,6 @@ class _Baseline:
         self._carry_over = bool(options.get("carry_over"))
         self._tell = tell
         self._attempts = 0
-        self._old_heads: tuple[str, ...] = ()
         self._old_said: tuple[str, ...] = ()
 
     def make(self) -> dict[str, Any]:
@@ -130,9 +137,7 @@ class _Baseline:
         return self._result(made, proven, lost, old)
 
     def _one_head(self) -> None:
-        where = self._of.where
-        graph = revisions.read(where.version_locations, recursive=where.recursive)
-        refusal = one_head.refusal(self._of.service.name, self._of.service.heads, graph.heads)
+        refusal = one_head.refusal(self._of.service.name, self._of.service.heads, self._graph.heads)
         if refusal is not None:
             raise refusal
 
@@ -234,16 +239,27 @@ class _Baseline:
             )
 
     def _old_history(self) -> dict[str, bytes]:
-        """The revision files that the service has now: name -> content."""
+        """The revision files that the service had when the work began: name -> content."""
+        made = sorted(revision_needs.made_roles(self._graph.revisions))
+        labels = sorted(self._graph.by_label)
+        self._old_said = (*(f"role:{each}" for each in made), *(f"label:{each}" for each in labels))
+        return self._files(self._graph)
+
+    def _files(self, graph: revisions.Graph) -> dict[str, bytes]:
         where = self._of.where
-        graph = revisions.read(where.version_locations, recursive=where.recursive)
-        self._old_heads = graph.effective_heads
-        made = sorted(revision_needs.made_roles(graph.revisions))
-        self._old_said = (*(f"role:{each}" for each in made), *(f"label:{each}" for each in sorted(graph.by_label)))
         return {
             locations.shown(where.version_locations, where.folder_of(each.path), each.name): each.source
             for each in graph.revisions
         }
+
+    def _refuse_changes(self, old: dict[str, bytes]) -> None:
+        """A replay that fails since somebody changes the files under it says nothing of the old history."""
+        if self._files(_history(self._of)) != old:
+            raise faults.RefusedFault(
+                "history-changed",
+                f"{self._of.service.name}: somebody else has changed its migrations while this run was at work",
+                "look at them (git status), then run it again",
+            )
 
     def _unchanged(self, old: dict[str, bytes], made: draft.Draft) -> bool:
         return list(old.values()) == [made.source.encode()]
@@ -258,11 +274,12 @@ class _Baseline:
         bootstrap.run(self._of.service, self._place.url, self._tell)
         history.make_version_schema(self._place.url, made.version_table)
         try:
-            history.upgrade(self._of, self._place.url, made.version_table, expected=self._old_heads)
+            history.upgrade(self._of, self._place.url, made.version_table, expected=self._graph.effective_heads)
         except faults.RefusedFault:
             raise
         except faults.Fault as fault:
             connection.check_server(self._place.url, fault)
+            self._refuse_changes(old)
             if UNREPLAYABLE in self._accepted:
                 self._tell.warn(f"the old history can't be replayed and is given up: {fault.message}")
                 return None
