@@ -13,19 +13,10 @@ from typing import Any
 from stillroom import reports
 from stillroom.history import outlines
 from stillroom.registry import model
-from stillroom.runtime import (
-    env_locations,
-    facts,
-    faults,
-    locations,
-    preflight_findings,
-    preflight_project,
-    revision_habits,
-    revision_problem,
-    revisions,
-    unread,
-    version_width,
-)
+from stillroom.runtime import facts, faults
+from stillroom.runtime.projects import env_locations, locations, unread
+from stillroom.runtime.readiness import preflight_findings, preflight_project
+from stillroom.runtime.reading import revision_habits, revision_problem, revisions, version_width
 
 __all__ = ["run"]
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stillroom import errors
-from stillroom.runtime import facts, faults, locations, revisions
+from stillroom.runtime import facts, faults
+from stillroom.runtime.projects import locations
+from stillroom.runtime.reading import revisions
 
 __all__ = ["Layout", "of"]
 

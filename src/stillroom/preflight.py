@@ -19,7 +19,8 @@ from typing import Any
 from stillroom import errors, fleet, git, session, sharing
 from stillroom.registry import model
 from stillroom.reports import Finding, Report
-from stillroom.runtime import faults, preflight_findings, preflight_project
+from stillroom.runtime import faults
+from stillroom.runtime.readiness import preflight_findings, preflight_project
 from stillroom.targets import base
 
 __all__ = ["Here", "Options", "judge", "judge_neighbours", "refuse", "run", "unwritable"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from stillroom import bring_home, cleanup, errors, fleet, protection, session
 from stillroom.registry import model
-from stillroom.runtime import one_head
+from stillroom.runtime.reading import one_head
 
 __all__ = ["Done", "Entry", "Options", "Plan", "apply", "make_plan", "run"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from stillroom import bring_home, errors, fleet, session
 from stillroom.registry import model
-from stillroom.runtime import revisions
+from stillroom.runtime.reading import revisions
 
 __all__ = ["Done", "Options", "run"]
 

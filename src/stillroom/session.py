@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from stillroom import errors, layout, passwords
 from stillroom.embedded import export
 from stillroom.registry import load, model
-from stillroom.runtime import facts, faults, protocol
+from stillroom.runtime import facts, faults
+from stillroom.runtime.wire import protocol
 from stillroom.secrets import Secret
 from stillroom.targets import base, channel, local
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from stillroom import session
 from stillroom.registry import model
-from stillroom.runtime import facts, faults, locations, made_tables, revisions
+from stillroom.runtime import facts, faults
+from stillroom.runtime.projects import locations
+from stillroom.runtime.reading import made_tables, revisions
 
 __all__ = [
     "Clash",

@@ -15,7 +15,10 @@ from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any
 
-from stillroom.runtime import connection, ending, facts, places, temporary
+from stillroom.runtime import facts
+from stillroom.runtime.connections import connection
+from stillroom.runtime.housekeeping import ending, temporary
+from stillroom.runtime.scratches import places
 
 
 def work(service: facts.ServiceFacts, options: dict[str, Any]) -> None:

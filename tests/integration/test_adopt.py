@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from stillroom.runtime import catalog, connection, faults
+from stillroom.runtime import faults
+from stillroom.runtime.connections import connection
+from stillroom.runtime.schema import catalog
 from tests.conftest import NewDatabase, NewRole
 from tests.support import asking, projects
 from tests.support.postgres import Database

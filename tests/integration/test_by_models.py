@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from stillroom.runtime import faults, plain_models
+from stillroom.runtime import faults
+from stillroom.runtime.generation import plain_models
 from tests.conftest import NewDatabase
 from tests.support import asking, projects
 from tests.support.postgres import Database

@@ -9,7 +9,8 @@ import sqlalchemy
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from stillroom.runtime import catalog, connection, recreate, sqltext
+from stillroom.runtime.connections import connection, sqltext
+from stillroom.runtime.schema import catalog, recreate
 from tests.conftest import NewDatabase, NewRole
 from tests.support import rich
 from tests.support.postgres import Database, Role, Server

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from stillroom.runtime import faults, protocol
+from stillroom.runtime import faults
+from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel, local
 from tests.conftest import NewDatabase
 from tests.support import projects

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stillroom.runtime import catalog, connection
+from stillroom.runtime.connections import connection
+from stillroom.runtime.schema import catalog
 from tests.conftest import NewDatabase, NewRole
 from tests.integration.conftest import SHOP
 from tests.support import fleets, projects

@@ -15,7 +15,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from stillroom.runtime import connection, diagnosis, faults
+from stillroom.runtime import faults
+from stillroom.runtime.connections import connection, diagnosis
 from tests.conftest import NewDatabase, NewRole
 from tests.support.postgres import Database, Role, Server
 

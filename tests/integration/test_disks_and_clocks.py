@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from stillroom import cleanup
-from stillroom.runtime import dump, makers
+from stillroom.runtime.housekeeping import makers
+from stillroom.runtime.resetting import dump
 from tests.integration.conftest import SHOP
 from tests.support import fleets, program, projects
 from tests.support.postgres import Role

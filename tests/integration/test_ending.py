@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from stillroom.runtime import connection, scratch_given
+from stillroom.runtime.connections import connection
+from stillroom.runtime.scratches import scratch_given
 from tests.conftest import NewDatabase, NewRole
 from tests.integration import moments
 from tests.support import projects

@@ -25,7 +25,8 @@ from psycopg2 import connect as early_psycopg2_connect
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from stillroom.runtime import connection, faults, guard, guard_drivers, servers
+from stillroom.runtime import faults
+from stillroom.runtime.connections import connection, guard, guard_drivers, servers
 from tests.support.postgres import Database, Server
 
 SYNC = ("postgresql+psycopg", "postgresql+psycopg2")
@@ -486,7 +487,7 @@ def test_the_place_in_the_code_is_told(right: Database, wrong: Database, tmp_pat
 
 LATE = """
 import sys
-from stillroom.runtime import guard
+from stillroom.runtime.connections import guard
 right, wrong, driver = sys.argv[1:]
 with guard.only(right):
     assert driver not in sys.modules
@@ -516,7 +517,7 @@ def test_a_driver_imported_later_is_watched(driver: str, right: Database, wrong:
         [sys.executable, "-c", LATE, right.asyncpg, _dsn(wrong), driver], capture_output=True, text=True
     )
     assert child.stdout.split("\n")[:2] == ["refused at once", "SourceFileLoader SourceFileLoader"], child.stderr
-    assert "stillroom.runtime.guard.Violation" in child.stderr
+    assert "stillroom.runtime.connections.guard.Violation" in child.stderr
 
 
 def test_a_socket_and_a_port_of_one_server_are_the_same(right: Database) -> None:

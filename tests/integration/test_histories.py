@@ -357,7 +357,7 @@ def test_branch_labels_are_not_lost_unasked(ask: asking.Asker, tmp_path: Path, d
 
 
 def _labels(answer: Answer) -> tuple[str, ...]:
-    from stillroom.runtime import revisions
+    from stillroom.runtime.reading import revisions
 
     return revisions.parse(answer["file"]["content"], "a.py").branch_labels
 

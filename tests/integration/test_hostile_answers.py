@@ -17,7 +17,8 @@ from typing import IO, Any
 
 import pytest
 
-from stillroom.runtime import faults, protocol
+from stillroom.runtime import faults
+from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel
 from tests.integration.conftest import SHOP
 from tests.support import fleets, projects

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from sqlalchemy.engine import Connection
 
-from stillroom.runtime import connection, faults, guard, kept
+from stillroom.runtime import faults
+from stillroom.runtime.connections import connection, guard, kept
 from tests.conftest import NewDatabase
 from tests.support.postgres import Database
 

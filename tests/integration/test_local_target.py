@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stillroom.runtime import protocol
+from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel, local
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stillroom.runtime import faults, sqltext
+from stillroom.runtime import faults
+from stillroom.runtime.connections import sqltext
 from tests.conftest import NewDatabase, NewRole
 from tests.support import asking, projects
 from tests.support.postgres import Database

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from stillroom.runtime import rehearsal
+from stillroom.runtime.wire import rehearsal
 
 _MODELS = """
 import gc, re, sys
-from stillroom.runtime import rehearsal
+from stillroom.runtime.wire import rehearsal
 rehearsal.rehearse()
 gc.collect()
 from sqlalchemy import orm

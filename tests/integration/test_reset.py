@@ -10,7 +10,10 @@ import pytest
 import sqlalchemy
 
 from stillroom.embedded.cluster import Cluster
-from stillroom.runtime import catalog, connection, faults, marker, ownership, reset, reset_plan, survey
+from stillroom.runtime import faults
+from stillroom.runtime.connections import connection
+from stillroom.runtime.resetting import reset, reset_plan
+from stillroom.runtime.schema import catalog, marker, ownership, survey
 from tests.conftest import NewDatabase, NewRole
 from tests.support import postgres as support
 from tests.support import rich

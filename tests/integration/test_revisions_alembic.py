@@ -14,7 +14,8 @@ from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillroom.runtime import locations, revisions
+from stillroom.runtime.projects import locations
+from stillroom.runtime.reading import revisions
 
 Node = tuple[tuple[str, ...], tuple[str, ...]]
 

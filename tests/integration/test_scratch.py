@@ -17,7 +17,10 @@ import pytest
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from stillroom.runtime import connection, faults, makers, scratch, scratch_given, urls
+from stillroom.runtime import faults
+from stillroom.runtime.connections import connection, urls
+from stillroom.runtime.housekeeping import makers
+from stillroom.runtime.scratches import scratch, scratch_given
 from tests.conftest import NewDatabase, NewRole
 from tests.support.postgres import Database, Role, Server
 
@@ -303,7 +306,7 @@ def test_an_unreachable_service_database_is_said_plainly(postgres: Server) -> No
 
 TERMINATED = """
 import signal, sys
-from stillroom.runtime import scratch
+from stillroom.runtime.scratches import scratch
 def terminate(*_):
     raise SystemExit(143)
 signal.signal(signal.SIGTERM, terminate)
@@ -429,7 +432,7 @@ def _until_left(service: Database, name: str) -> None:
 
 ABANDONED = """
 import os, signal, sys
-from stillroom.runtime import scratch
+from stillroom.runtime.scratches import scratch
 with scratch.open_scratch(sys.argv[1], "sales") as place:
     print(place.name, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -630,7 +633,7 @@ def test_what_cannot_be_dropped_is_a_warning(
 
 HOLDER = """
 import sys
-from stillroom.runtime import scratch
+from stillroom.runtime.scratches import scratch
 with scratch.open_scratch(sys.argv[1], "first", scratch_url=sys.argv[2]):
     print("open", flush=True)
     sys.stdin.readline()

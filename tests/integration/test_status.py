@@ -322,7 +322,7 @@ def test_no_alembic_where_reading_is_enough(shop: projects.Made, database: Datab
     """A status that needs no env.py imports no Alembic, which would take longer than everything else."""
     script = (
         "import json, sys\n"
-        "from stillroom.runtime import protocol, status\n"
+        "from stillroom.runtime.wire import protocol; from stillroom.runtime.applying import status\n"
         "facts = {'name': 'shop', 'path': sys.argv[1], 'config': sys.argv[1] + '/alembic.ini',"
         " 'url_variable': 'SHOP_DATABASE_URL'}\n"
         "print(status.status(protocol.Request('1', 'status', facts, {}), None)['state'], 'alembic' in sys.modules)\n"

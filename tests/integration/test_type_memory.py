@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from stillroom.runtime import type_memory
+from stillroom.runtime.connections import type_memory
 from tests.conftest import NewDatabase
 from tests.support.postgres import Database
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from stillroom.runtime import protocol
+from stillroom.runtime.wire import protocol
 from stillroom.targets import channel, local
 from tests.support import projects
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from stillroom.runtime import catalog, faults, recreate
+from stillroom.runtime import faults
+from stillroom.runtime.schema import catalog, recreate
 
 TABLE = catalog.Item("table", "public.t", "CREATE TABLE public.t ()", "public", "public.t")
 COLUMN = catalog.Item("column", "public.t.id", "integer NOT NULL", "public", "public.t")

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillroom.runtime import drop_order, objects
+from stillroom.runtime.schema import drop_order, objects
 
 WORDS = {"r": "TABLE", "v": "VIEW", "routine": "ROUTINE", "type": "TYPE", "other": "OPERATOR"}
 

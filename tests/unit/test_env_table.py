@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stillroom.runtime import env_table, project
+from stillroom.runtime.projects import env_table, project
 
 DEFAULT = project.VersionTable()
 

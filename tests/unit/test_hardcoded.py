@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stillroom.runtime import hardcoded
+from stillroom.runtime.projects import hardcoded
 
 INI = "[alembic]\nscript_location = migrations\nsqlalchemy.url = postgresql://me@db/shop\n"
 TEMPLATE = """

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stillroom.runtime import literals
+from stillroom.runtime.replay import literals
 
 PYFORMAT = SimpleNamespace(compiled=object(), dialect=SimpleNamespace(paramstyle="pyformat"))
 NUMERIC = SimpleNamespace(compiled=object(), dialect=SimpleNamespace(paramstyle="numeric_dollar"))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from stillroom.runtime import facts, faults, locations
+from stillroom.runtime import facts, faults
+from stillroom.runtime.projects import locations
 
 
 def written(folder: Path, text: str) -> Path:

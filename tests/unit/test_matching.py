@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from stillroom.runtime import catalog, facts, matching, project, revise
+from stillroom.runtime import facts
+from stillroom.runtime.applying import matching
+from stillroom.runtime.generation import revise
+from stillroom.runtime.projects import project
+from stillroom.runtime.schema import catalog
 
 TABLE = project.VersionTable()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stillroom.history import outlines
-from stillroom.runtime import revision_file
+from stillroom.runtime.reading import revision_file
 
 SOURCE = b"""\
 '''first'''

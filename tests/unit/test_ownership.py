@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stillroom.runtime import catalog, ownership
+from stillroom.runtime.schema import catalog, ownership
 
 ITEMS = [
     catalog.Item("schema", "public", "", "public"),

@@ -14,16 +14,16 @@ from stillroom import fleet, git, preflight
 from stillroom.people import findings as people
 from stillroom.registry import model
 from stillroom.reports import CHECKS, Finding, Report
-from stillroom.runtime import (
-    extensions,
-    faults,
+from stillroom.runtime import faults
+from stillroom.runtime.connections import urls
+from stillroom.runtime.generation import extensions
+from stillroom.runtime.projects import project
+from stillroom.runtime.readiness import (
     preflight_database,
     preflight_findings,
     preflight_project,
     preflight_rights,
     preflight_versions,
-    project,
-    urls,
 )
 
 MEGABYTE = 1024 * 1024

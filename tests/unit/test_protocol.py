@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillroom.runtime import protocol
+from stillroom.runtime.wire import protocol
 
 
 def answer(request_id: str = "r1", *, exit_code: int = 0) -> bytes:

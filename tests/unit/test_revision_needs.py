@@ -6,7 +6,8 @@ import textwrap
 
 import pytest
 
-from stillroom.runtime import preflight_findings, preflight_needs, preflight_rights, revision_needs, revisions
+from stillroom.runtime.readiness import preflight_findings, preflight_needs, preflight_rights
+from stillroom.runtime.reading import revision_needs, revisions
 
 
 def needs(body: str, *, top: str = "") -> revision_needs.Needs:

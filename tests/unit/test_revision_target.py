@@ -7,7 +7,8 @@ from alembic.script import revision as alembic_revision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillroom.runtime import faults, revision_target, revisions
+from stillroom.runtime import faults
+from stillroom.runtime.reading import revision_target, revisions
 
 
 def graph(*described: tuple[str, tuple[str, ...], tuple[str, ...]]) -> revisions.Graph:

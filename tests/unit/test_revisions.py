@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stillroom.runtime import faults, revision_file, revisions
+from stillroom.runtime import faults
+from stillroom.runtime.reading import revision_file, revisions
 
 
 def revision(id_: str | None, down: object = None, *, more: str = "", up: str = "pass", down_body: str = "pass") -> str:
@@ -118,7 +119,7 @@ def test_the_id_may_come_from_an_old_file_name() -> None:
 )
 def test_reading_only_the_head_of_a_file_agrees_with_reading_it_whole(tail: str) -> None:
     """The quick look, which stops at the first function, never differs from the parse of everything."""
-    from stillroom.runtime import revision_head
+    from stillroom.runtime.reading import revision_head
 
     source = ("revision = 'x'\ndown_revision = 'a'\n" + tail).encode()
     whole = revision_head.read_head(source, "x.py", revision_head.parse_module(source))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stillroom.runtime import faults, secrecy, urls
+from stillroom.runtime import faults, secrecy
+from stillroom.runtime.connections import urls
 
 
 @pytest.fixture(autouse=True)

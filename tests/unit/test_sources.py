@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from stillroom.runtime import facts, faults, secrecy, sources
+from stillroom.runtime import facts, faults, secrecy
+from stillroom.runtime.projects import sources
 
 _NAMES = {"host": "T_HOST", "port": "T_PORT", "user": "T_USER", "password": "T_PASSWORD", "name": "T_NAME"}
 _VALUES = {"T_HOST": "h", "T_PORT": "5433", "T_USER": "me", "T_PASSWORD": "p@ss", "T_NAME": "shop"}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
-from stillroom.runtime import sqltext
+from stillroom.runtime.connections import sqltext
 
 
 @given(st.text(alphabet="a:\\' $1_b%", max_size=20))

@@ -12,7 +12,8 @@ from alembic.script import revision as alembic_revision
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillroom.runtime import revisions, state
+from stillroom.runtime.reading import revisions
+from stillroom.runtime.standing import state
 
 Parents = dict[str, tuple[Sequence[str], Sequence[str]]]
 """Revision id -> (down_revision, depends_on); parents come before children."""

@@ -9,7 +9,8 @@ import sqlalchemy.engine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillroom.runtime import destination, faults, servers, urls
+from stillroom.runtime import faults
+from stillroom.runtime.connections import destination, servers, urls
 
 NO_SERVER = 15999  # a port without sockets in the usual folders
 

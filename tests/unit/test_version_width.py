@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stillroom.runtime import revisions, version_width
+from stillroom.runtime.reading import revisions, version_width
 
 LONG = "a_revision_id_of_more_than_32_characters"
 

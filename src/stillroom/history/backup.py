@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from stillroom import errors
-from stillroom.runtime import revisions
+from stillroom.runtime.reading import revisions
 
 from . import backup_files, durable, locking, replace
 from .backup_files import Backup, BackupFile

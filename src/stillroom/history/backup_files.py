@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom import errors
-from stillroom.runtime import revisions
+from stillroom.runtime.reading import revisions
 
 from . import durable, journal
 

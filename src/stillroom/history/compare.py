@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stillroom.runtime import faults, revisions
+from stillroom.runtime import faults
+from stillroom.runtime.reading import revisions
 
 __all__ = ["Comparison", "Difference", "compare"]
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom.runtime import (
+from stillroom.runtime.reading import (
     revision_body,
     revision_data,
     revision_file,
@@ -25,7 +25,7 @@ from stillroom.runtime import (
     source_text,
     sql_text,
 )
-from stillroom.runtime.revision_problem import Problem
+from stillroom.runtime.reading.revision_problem import Problem
 
 __all__ = ["STORE", "read"]
 

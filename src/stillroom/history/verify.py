@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stillroom import errors
-from stillroom.runtime import faults, revisions
+from stillroom.runtime import faults
+from stillroom.runtime.reading import revisions
 
 from . import durable
 

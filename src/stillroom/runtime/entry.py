@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 
-from . import forkserver, worker
+from .wire import forkserver, worker
 
 __all__ = ["main"]
 

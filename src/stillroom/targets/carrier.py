@@ -10,6 +10,8 @@ import importlib.resources
 import io
 import os
 import zipfile
+from collections.abc import Iterator
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 __all__ = ["LAUNCHER", "address", "luggage"]
@@ -47,9 +49,16 @@ def address() -> bytes:
 def _zipped() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for entry in sorted(importlib.resources.files("stillroom.runtime").iterdir(), key=lambda each: each.name):
-            if entry.name.endswith((".py", ".sql")):
-                info = zipfile.ZipInfo(f"{_PACKAGE}/{entry.name}", date_time=_EPOCH)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(info, entry.read_bytes())
+        for name, entry in _files(importlib.resources.files("stillroom.runtime"), _PACKAGE):
+            info = zipfile.ZipInfo(name, date_time=_EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, entry.read_bytes())
     return buffer.getvalue()
+
+
+def _files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
+        if entry.is_dir():
+            yield from _files(entry, f"{name}/{entry.name}")
+        elif entry.name.endswith((".py", ".sql")):
+            yield f"{name}/{entry.name}", entry

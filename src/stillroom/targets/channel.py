@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from stillroom.runtime import faults, protocol
+from stillroom.runtime import faults
+from stillroom.runtime.wire import protocol
 from stillroom.targets import base
 
 __all__ = ["Listener", "Quiet", "converse"]

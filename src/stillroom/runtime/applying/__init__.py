@@ -1,0 +1,1 @@
+"""A service's history brought to its database: upgrade, adoption, recorded SQL, status."""

@@ -1,0 +1,1 @@
+"""How a database is reached: URLs, drivers, diagnosis of failures, and the guard that keeps a process to one database."""

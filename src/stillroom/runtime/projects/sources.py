@@ -1,0 +1,104 @@
+"""How `env.py` learns its URL: one variable, several, the ini file, `alembic -x`; read there, and another put in its place.
+
+Alembic and SQLAlchemy may be missing when this is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+
+from .. import facts, secrecy
+from . import source_kinds
+
+__all__ = ["EVERYBODY", "given", "keep_secret", "of", "pointed_at", "url"]
+
+
+EVERYBODY = "STILLROOM_SERVICE_URL"
+"""The variable that has the URL meanwhile, whichever way `env.py` goes."""
+
+_current: dict[str, str] = {}
+"""Service -> the URL that was put in the place of its own."""
+
+
+def of(service: facts.ServiceFacts) -> source_kinds.Source:
+    """The way that the registry declares."""
+    said = service.url or {}
+    if "variables" in said:
+        return source_kinds.Parts(service, said["variables"])
+    if "ini" in said:
+        return source_kinds.Ini(service, said["ini"])
+    if "argument" in said:
+        return source_kinds.Argument(service, said["argument"])
+    return source_kinds.Variable(service)
+
+
+def url(service: facts.ServiceFacts) -> str:
+    """The URL that `env.py` would use now. What only the operator side knows of it, `env.py` is told from now on.
+
+    Raises:
+        faults.ProjectFault: if it is not there, or is none of PostgreSQL.
+    """
+    if service.name in _current:
+        return _current[service.name]
+    source = of(service)
+    whole, password = service.given_url_variable, service.password_variable
+    text = os.environ[whole] if whole else source.read()
+    if password:
+        from ..connections import urls
+
+        text = urls.with_password(text, os.environ[password])
+    if whole or password:
+        os.environ.update(source.given(text).variables)
+        _current[service.name] = text
+    keep_secret(text)
+    return text
+
+
+def keep_secret(url: str) -> None:
+    """From now on the password of this URL is not repeated in what is told."""
+    from ..connections import urls
+
+    parts = urls.parts(url)
+    secrecy.learn(parts["password"], parts["user"], parts["name"], parts["host"])
+
+
+def given(service: facts.ServiceFacts) -> source_kinds.Given:
+    """What `env.py` has to be given now, beside the variables of the environment."""
+    source = of(service)
+    if service.name in _current:
+        return source.given(_current[service.name])
+    text = source.text()
+    return source.given(text) if isinstance(source, source_kinds.Argument) and text else source_kinds.Given()
+
+
+@contextlib.contextmanager
+def pointed_at(service: facts.ServiceFacts, url: str) -> Iterator[None]:
+    """While the block runs, `env.py` learns this URL.
+
+    Raises:
+        faults.ProjectFault: `source-too-narrow`.
+    """
+    keep_secret(url)
+    # For a bootstrap step: what env.py has from an ini file or an argument, nobody beside it would know.
+    variables = {**of(service).given(url).variables, EVERYBODY: url}
+    before = {name: os.environ.get(name) for name in variables}
+    current = _current.get(service.name)
+    os.environ.update(variables)
+    _current[service.name] = url
+    try:
+        yield
+    finally:
+        _restore(before)
+        _current.pop(service.name)
+        if current is not None:
+            _current[service.name] = current
+
+
+def _restore(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

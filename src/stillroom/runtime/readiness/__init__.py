@@ -1,0 +1,1 @@
+"""Everything that would make a run fail, found before it starts."""

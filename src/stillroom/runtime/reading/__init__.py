@@ -1,0 +1,1 @@
+"""Revision files read without executing them: heads, graph, operations, needs and problems."""

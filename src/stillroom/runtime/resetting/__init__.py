@@ -1,0 +1,1 @@
+"""Emptying what a service owns in place, with a dump before."""

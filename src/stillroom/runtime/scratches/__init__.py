@@ -1,0 +1,1 @@
+"""Scratch databases: made or given, recognised after a crash, and removed."""

@@ -1,0 +1,64 @@
+"""The operations by name. A module is imported when its operation is asked for, so that each pays for what it uses."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .. import faults
+from . import protocol
+
+if TYPE_CHECKING:
+    from . import telling
+
+__all__ = ["OPERATIONS", "load", "modules", "run"]
+
+# name -> (module of the runtime, function in it): `(request, tell) -> JSON-able dict`
+OPERATIONS: dict[str, tuple[str, str]] = {
+    "adopt": ("applying.adopt", "adopt"),
+    "clean": ("resetting.cleaning", "clean"),
+    "echo": ("wire.echo", "echo"),
+    "generate": ("generation.generate", "generate"),
+    "history_files": ("projects.history_files", "history_files"),
+    "look": ("resetting.cleaning", "look"),
+    "preflight": ("readiness.preflight", "preflight"),
+    "record_sql": ("applying.record_sql", "record_sql"),
+    "protect": ("resetting.cleaning", "protect"),
+    "restore_database": ("resetting.cleaning", "restore_database"),
+    "revision": ("generation.revise", "revision"),
+    "status": ("applying.status", "status"),
+    "sweep": ("scratches.places", "sweep"),
+    "upgrade": ("applying.upgrade", "upgrade"),
+}
+
+
+def modules() -> list[str]:
+    """The modules of all operations: what a parent imports ahead of its workers."""
+    return sorted({module for module, _ in OPERATIONS.values()})
+
+
+def load(module: str) -> Any:
+    """The module of the runtime that has this name, under whatever name the runtime itself was carried here.
+
+    Raises:
+        ImportError: it is missing, or something that it imports.
+    """
+    return importlib.import_module(f"..{module}", __package__)
+
+
+def run(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
+    """Runs the operation that the request names.
+
+    Raises:
+        faults.Fault: what the operation says went wrong, or that there is no such operation.
+    """
+    if request.operation not in OPERATIONS:
+        raise faults.WrongRequest(
+            "unknown-operation",
+            f"this runtime has no operation '{request.operation}' (it has: {', '.join(sorted(OPERATIONS))})",
+            "operator side and runtime are of different versions: upgrade the older one",
+        )
+    module, function = OPERATIONS[request.operation]
+    operation = getattr(load(module), function)
+    value: dict[str, Any] = operation(request, tell)
+    return value
