@@ -303,6 +303,41 @@ def test_a_file_in_the_projects_own_naming(ask: asking.Asker, tmp_path: Path, da
     assert made["file"]["name"] == f"v_{made['revision']}.py"
 
 
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        ("tidy.type = console_scripts\ntidy.entrypoint = nobody-has-this\n", "nobody-has-this"),
+        ("tidy.type = exec\ntidy.executable = /nowhere/tidy\n", "/nowhere/tidy"),
+        ("tidy.type = nonsense\n", "nonsense"),
+    ],
+)
+def test_a_hook_that_is_not_installed(
+    ask: asking.Asker, tmp_path: Path, database: Database, hook: str, said: str
+) -> None:
+    """A formatter that the ini file names and that this interpreter lacks costs a warning, not the revision."""
+    ini = projects.INI + f"[post_write_hooks]\nhooks = tidy\n{hook}"
+    service = projects.make_service(tmp_path / "shop", models=WITH_NOTE, history=[FIRST], ini=ini)
+
+    made, heard = ask.heard(service, database.asyncpg, "revision", message="note")
+
+    assert made["difference"] == ["+ column public.product.note: character varying"]
+    assert [said in each for each in heard.warnings] == [True]
+
+
+def test_a_hook_that_is_installed(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """What a hook makes of the file is what arrives."""
+    tidy = tmp_path / "tidy"
+    tidy.write_text("#!/bin/sh\necho '# tidied' >> \"$1\"\n")
+    tidy.chmod(0o755)
+    ini = projects.INI + f"[post_write_hooks]\nhooks = tidy\ntidy.type = exec\ntidy.executable = {tidy}\n"
+    service = projects.make_service(tmp_path / "shop", models=WITH_NOTE, history=[FIRST], ini=ini)
+
+    made, heard = ask.heard(service, database.asyncpg, "revision", message="note")
+
+    assert made["file"]["content"].endswith("# tidied\n")
+    assert heard.warnings == []
+
+
 def test_a_model_that_is_rendered_wrongly(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
     """What the proof finds stops it: here a column that can't be added, since the default is no number."""
     shop.write_models(

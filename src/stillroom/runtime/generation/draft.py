@@ -19,13 +19,14 @@ from ..connections import sqltext
 from ..projects import blame, project
 from ..reading import revisions
 from ..replay import known_drops
+from ..wire import telling
 from . import amend, rewrite
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
     from alembic.runtime.migration import MigrationContext
 
-__all__ = ["Draft", "autogenerate"]
+__all__ = ["Draft", "autogenerate", "tell_of_hooks"]
 
 # Stands in for the revision id until the content is known; as long as an id, so that formatting stays as it is.
 PLACEHOLDER = "0st1llr00m00"
@@ -48,6 +49,7 @@ class Draft:
         operations: how many operations its upgrade has.
         drops: what its upgrade drops, in words.
         empty: whether there was nothing to generate.
+        unformatted: why hooks of the ini file (`[post_write_hooks]`) could not run, a sentence each.
     """
 
     def __init__(self) -> None:
@@ -61,6 +63,7 @@ class Draft:
         self.drops: list[str] = []
         self.version_table = project.VersionTable()
         self.empty = False
+        self.unformatted: list[str] = []
 
 
 def autogenerate(
@@ -98,7 +101,7 @@ def autogenerate(
     config = of.config(versions)
     vars(config.cmd_opts)["autogenerate"] = True  # hooks of env.py ask for it: `if config.cmd_opts.autogenerate`
     before = set(versions.rglob("*.py"))
-    with _frozen_date(), blame.blamed(of.service.name, "autogenerate"):
+    with _frozen_date(), _hooks_may_fail(draft), blame.blamed(of.service.name, "autogenerate"):
         command.revision(
             config,
             message=message,
@@ -115,6 +118,12 @@ def autogenerate(
         return draft
     _finish(made.pop(), versions, of, draft, message)
     return draft
+
+
+def tell_of_hooks(made: Draft, tell: telling.Tell) -> None:
+    """Warns where the file is not as the project's own hooks would leave it."""
+    for each in made.unformatted:
+        tell.warn(each, "the revision does not need it; run what it names on the new file where that is installed")
 
 
 def _look(of: project.Project, context: MigrationContext, draft: Draft) -> None:
@@ -145,6 +154,27 @@ def _frozen_date() -> Iterator[None]:
         yield
     finally:
         ScriptDirectory._generate_create_date = original  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def _hooks_may_fail(draft: Draft) -> Iterator[None]:
+    """Hooks that format new files are tools of whoever develops: where they are not installed, the file is as good."""
+    from alembic.script import write_hooks
+    from alembic.util import CommandError
+
+    original = write_hooks._run_hooks
+
+    def run(*told: Any) -> None:
+        try:
+            original(*told)
+        except (CommandError, OSError) as error:
+            draft.unformatted.append(f"a hook in [post_write_hooks] can't be run here: {str(error).splitlines()[0]}")
+
+    write_hooks._run_hooks = run  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        write_hooks._run_hooks = original
 
 
 def _finish(path: Path, versions: Path, of: project.Project, draft: Draft, message: str) -> None:

@@ -136,6 +136,7 @@ class _Baseline:
         self._tell.step("autogenerate")
         history.make_version_schema(self._place.url, noted)
         made = draft.autogenerate(self._of, folder, self._message, carried=carried, strangers=strangers)
+        draft.tell_of_hooks(made, self._tell)
         self._judge(made)
         proven = proof.prove(
             self._of,

@@ -121,6 +121,7 @@ class _Revision:
             made = draft.autogenerate(self._of, self._folder, message, carried=amend.Carried())
         if made.empty:
             return self._unchanged(made)
+        draft.tell_of_hooks(made, self._tell)
         self._judge(made)
         proven = proof.prove(
             self._of,
