@@ -48,7 +48,8 @@ def preflight(call: Call, skip_db_check: bool = False) -> None:
     from stillroom.people import findings
 
     with call.session() as session, call.watching("preflight", brief=True, looks=True) as watcher:
-        outcomes = job.run(session, call.services, job.Options(skip_db_check=skip_db_check), watcher)
+        options = job.Options(skip_db_check=skip_db_check, alone=True)
+        outcomes = job.run(session, call.services, options, watcher)
     if call.json:
         call.answer(findings.document(call.environment.name, outcomes))
     else:

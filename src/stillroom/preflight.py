@@ -43,10 +43,12 @@ class Options:
     Attributes:
         skip_db_check: the database is left out.
         reset_in_place: no scratch database is going to be needed.
+        alone: no generation follows. A history that is written by hand, without models, is sound then.
     """
 
     skip_db_check: bool = False
     reset_in_place: bool = False
+    alone: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +82,8 @@ def run(
     here = _look_here(opened, {each.service: each.value[1] for each in answers if each.value is not None})
     embedded = opened.environment.database == "embedded"
     outcomes = [_judged(each, here.get(each.service.name, []), embedded=embedded) for each in answers]
+    if options.alone:
+        outcomes = [_by_hand(each) for each in outcomes]
     reports = {each.service.name: each.value for each in outcomes if each.value is not None}
     more = judge_neighbours(services, reports, sharing.version_tables_beside(opened, services))
     making = {name: each.facts["makes"] for name, each in reports.items() if each.facts.get("makes")}
@@ -96,6 +100,18 @@ def _judged(answer: fleet.Outcome[_Answer], here: Sequence[Here], *, embedded: b
         said = [_of_the_embedded_server(each) for each in findings] if embedded else findings
         report = judge(answer.service.name, said, facts, *here)
     return fleet.Outcome(answer.service, answer.seconds, report, answer.failure, answer.skipped, answer.warnings)
+
+
+def _by_hand(outcome: fleet.Outcome[Report]) -> fleet.Outcome[Report]:
+    """Without models, what has revisions is only short of generation."""
+    report = outcome.value
+    if report is None or not report.facts.get("files"):
+        return outcome
+    said = [
+        dataclasses.replace(each, level="warning") if each.data.get("code") == "metadata-none" else each
+        for each in report.findings
+    ]
+    return dataclasses.replace(outcome, value=Report.of(report.service, said, report.facts))
 
 
 def _added(outcome: fleet.Outcome[Report], more: list[Finding]) -> fleet.Outcome[Report]:

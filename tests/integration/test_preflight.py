@@ -56,6 +56,7 @@ def outcomes_of(
     *,
     skip_db_check: bool = False,
     own_parent: bool = False,
+    alone: bool = False,
 ) -> list[fleet.Outcome[Report]]:
     """A preflight of these services (default: all), with the variables of databases as they are set now.
 
@@ -65,7 +66,7 @@ def outcomes_of(
     chosen = tuple(_with_variables(each) for each in (registry.services if services is None else services))
     with (session.Session if own_parent else _Session)(registry, environment, 3) as opened:
         opened.open(chosen)
-        return preflight.run(opened, chosen, preflight.Options(skip_db_check=skip_db_check), _Watcher())
+        return preflight.run(opened, chosen, preflight.Options(skip_db_check=skip_db_check, alone=alone), _Watcher())
 
 
 def _with_variables(service: model.Service) -> model.Service:
@@ -80,9 +81,10 @@ def look(
     *,
     skip_db_check: bool = False,
     own_parent: bool = False,
+    alone: bool = False,
 ) -> dict[str, Report]:
     """The reports by name; see `outcomes_of`."""
-    outcomes = outcomes_of(registry, services, skip_db_check=skip_db_check, own_parent=own_parent)
+    outcomes = outcomes_of(registry, services, skip_db_check=skip_db_check, own_parent=own_parent, alone=alone)
     reports = {outcome.service.name: outcome.value for outcome in outcomes if outcome.value is not None}
     assert len(reports) == len(outcomes)
     return reports
@@ -273,7 +275,7 @@ def test_models_that_do_not_import_are_told_with_file_and_line(
         ("empty", "metadata-empty"),
         ("no-metadata", "metadata-missing"),
         ("misdeclared", "metadata-missing"),
-        ("env-without-target", "metadata-empty"),
+        ("env-without-target", "metadata-none"),
         ("env-without-tables", "metadata-empty"),
     ],
 )
@@ -281,6 +283,22 @@ def test_metadata_without_tables_is_an_error(broken: dict[str, Report], service:
     """A baseline of nothing would be empty; so would one of the wrong module."""
     assert bad(broken[service]) == [("models", "error")]
     assert only(broken[service], "models").data["code"] == code
+
+
+def test_a_history_written_by_hand_is_sound_where_nothing_is_to_be_generated(
+    tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`apply` needs no models: `invoke preflight` warns of what revision and regenerate would stop at."""
+    shop = projects.make_service(tmp_path / "shop", modules=None, env=NO_TARGET, history=[FIRST])
+    bare = projects.make_service(tmp_path / "bare", modules=None, env=NO_TARGET)
+    for each in (shop, bare):
+        each.connects_to(monkeypatch, new_database().asyncpg)
+
+    reports = look(projects.make_registry(tmp_path, shop, bare), alone=True)
+
+    assert bad(reports["shop"]) == [("models", "warning")]
+    assert "target_metadata of env.py is None" in only(reports["shop"], "models").message
+    assert ("models", "error") in bad(reports["bare"])
 
 
 @pytest.mark.parametrize("service", ["declared", "from-env", "online-only"])

@@ -303,6 +303,53 @@ def test_a_file_in_the_projects_own_naming(ask: asking.Asker, tmp_path: Path, da
     assert made["file"]["name"] == f"v_{made['revision']}.py"
 
 
+HELPER = """
+import os
+from alembic import context
+from sqlalchemy import create_engine
+
+config = context.config
+
+
+def run(metadata):
+    config.set_main_option("names", "shop")
+    if context.is_offline_mode():
+        with open("shop.sql", "w") as buffer:
+            context.configure(url=os.environ["{url_variable}"], target_metadata=metadata, output_buffer=buffer)
+            with context.begin_transaction():
+                context.run_migrations()
+        return
+    engine = create_engine(os.environ["{url_variable}"].replace("+asyncpg", "+psycopg"))
+    with engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=metadata)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+
+def test_a_module_that_keeps_the_configuration(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """What a module of env.py sets in the `context.config` that it was imported with, the template finds.
+
+    And its offline mode, which writes a file, writes none here.
+    """
+    service = projects.make_service(
+        tmp_path / "shop",
+        models=WITH_NOTE,
+        history=[FIRST],
+        env="from app import helper\nfrom app.models import Base\n\nhelper.run(Base.metadata)\n",
+        files={
+            "app/helper.py": HELPER.replace("{url_variable}", "SHOP_DATABASE_URL"),
+            "migrations/script.py.mako": projects.MAKO + "# for ${config.get_main_option('names').upper()}\n",
+        },
+    )
+    ask(service, database.asyncpg, "preflight", database=True)
+
+    made = ask(service, database.asyncpg, "revision", message="note")
+
+    assert "# for SHOP" in made["file"]["content"]
+    assert not (service.path / "shop.sql").exists()
+
+
 @pytest.mark.parametrize(
     ("hook", "said"),
     [

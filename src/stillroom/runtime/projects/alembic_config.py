@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["make"]
 
+_KEPT: dict[str, Config] = {}
+
 
 def make(service: facts.ServiceFacts, where: locations.Locations, versions: Path | None = None) -> Config:
-    """A fresh configuration.
+    """A fresh configuration, in the one object that this process has for the service.
+
+    A module that `env.py` imports runs once, and may keep `context.config` for good; by the alembic command, which is a
+    process each time, that is always the configuration in use.
 
     Args:
         service: whose.
@@ -53,7 +58,11 @@ def make(service: facts.ServiceFacts, where: locations.Locations, versions: Path
     if service.prepend_sys_path is not None:
         _set_folders(config, "prepend_sys_path", where.prepend_sys_path)
     _give_url(config, sources.given(service))
-    return config
+    kept = _KEPT.setdefault(service.name, config)
+    if kept is not config:
+        vars(kept).clear()
+        vars(kept).update(vars(config))
+    return kept
 
 
 def _give_url(config: Config, given: source_kinds.Given) -> None:

@@ -7,9 +7,12 @@ were when it failed; and whether it would fail with a database as well shows in 
 from __future__ import annotations
 
 import ast
+import builtins
+import contextlib
 import dataclasses
 import io
 import logging
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -99,7 +102,7 @@ class _Watch:
         before = logging.root.manager.disable
         logging.disable(logging.INFO)
         try:
-            with context:
+            with context, _unwritten():
                 script.run_env()
         except (Exception, SystemExit) as error:
             self._error = error
@@ -164,6 +167,22 @@ class _Watch:
             if frame.f_code.co_filename == self._env and frame.f_code.co_name == "<module>":
                 return _named_in(self._env, frame.f_globals)
         return None
+
+
+@contextlib.contextmanager
+def _unwritten() -> Iterator[None]:
+    """An `env.py` for several databases opens a `NAME.sql` for each in offline mode: that goes nowhere here."""
+    opened = builtins.open
+
+    def nowhere(file: Any, mode: str = "r", *told: Any, **more: Any) -> Any:
+        written = set(mode) & set("wax+") and str(file).endswith(".sql")
+        return opened(os.devnull if written else file, mode.replace("x", "w") if written else mode, *told, **more)
+
+    builtins.open = nowhere
+    try:
+        yield
+    finally:
+        builtins.open = opened
 
 
 def _frames(error: BaseException | None) -> Iterator[FrameType]:

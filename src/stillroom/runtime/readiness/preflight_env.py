@@ -78,6 +78,15 @@ def judge_metadata(found: Findings, service: facts.ServiceFacts, metadatas: Sequ
     if names:
         found.ok("models", f"{len(names)} table{'s' if len(names) != 1 else ''} in {where}", tables=len(names))
         return names
+    if not metadatas and not service.models and not service.metadata:
+        found.error(
+            "models",
+            f"{service.name}: target_metadata of env.py is None: what is written by hand can be applied, while revision "
+            "and regenerate have no models to work from",
+            "if there are models: target_metadata = Base.metadata in env.py, after importing every module with models",
+            code="metadata-none",
+        )
+        return names
     found.error(
         "models",
         f"{service.name}: the metadata of {where} holds no table: a baseline of it would be empty",
