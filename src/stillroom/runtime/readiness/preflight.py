@@ -196,6 +196,8 @@ class _Preflight:
 
         if self._ran is None:
             self._ran = env_run.run(self.service, self._url)
+            if self._ran.url and self._url:
+                preflight_versions.judge_taken(self.found, self._ran.url, self._url, self._files.env_source)
         return self._ran
 
     # The version table: declared, or in the source of env.py, or told by env.py itself; never guessed

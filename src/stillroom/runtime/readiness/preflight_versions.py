@@ -10,7 +10,7 @@ from typing import Any
 
 from .preflight_findings import Findings
 
-__all__ = ["check", "driver_of"]
+__all__ = ["check", "driver_of", "judge_taken"]
 
 _DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 _PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
@@ -18,6 +18,7 @@ _OTHER_DRIVER = "name a driver that is installed in the URL: postgresql+asyncpg:
 _OLDEST_ALEMBIC = (1, 12)
 _OLDEST_SQLALCHEMY = (1, 4)
 _SCHEME = re.compile(r"\s*\w+\+(\w+)://")
+_ENGINE = re.compile(r"\b(engine_from_config|create_engine)\s*\(")
 _ASYNCIO = re.compile(r"sqlalchemy\.ext\.asyncio|async_engine")
 
 
@@ -92,6 +93,40 @@ def _driver(found: Findings, versions: dict[str, str], url: str | None) -> str |
         found.ok("driver", f"{named} {version}")
         return named
     return _any_driver(found, versions)
+
+
+def judge_taken(found: Findings, given: str, own: str, env_source: str) -> None:
+    """Whether the driver can be had that SQLAlchemy takes for the URL that `env.py` gives to Alembic.
+
+    A URL may name none, and which one is taken then depends on SQLAlchemy: psycopg2 up to 2.0, psycopg from 2.1 on.
+
+    Args:
+        found: the findings go here.
+        given: that URL.
+        own: the service's URL. Where that names the same driver, it has been judged.
+        env_source: text of `env.py`. Where it makes no engine by itself, or an asynchronous one, a driver may be put in
+            on the way.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    named = driver_of(given)
+    put_in = "async" in env_source or not _ENGINE.search(env_source)
+    if not given.startswith("postgres") or (put_in if named is None else named == driver_of(own)):
+        return
+    try:
+        taken = make_url(given).get_dialect().driver
+    except (SQLAlchemyError, ValueError):
+        return  # told by whoever connects, with the URL's mistake
+    _, problem = _import(taken)
+    if problem:
+        why = "the URL that env.py gives to Alembic names it" if named else "the URL names no driver"
+        found.error(
+            "driver",
+            f"SQLAlchemy takes {taken} ({why}), and that does not import: {problem}",
+            f"{_pip(_PACKAGES.get(taken, taken))}; or name one that is installed in the URL",
+            code="driver-missing",
+        )
 
 
 def _any_driver(found: Findings, versions: dict[str, str]) -> str | None:
