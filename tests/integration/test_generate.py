@@ -78,6 +78,67 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path, database: Database) -> Non
     assert len(contents) == 1
 
 
+OF_THE_APPLICATION = """
+import os
+from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+
+url = os.environ["SHOP_DATABASE_URL"]
+engine = create_engine(url.replace("+asyncpg", "+psycopg"))
+async_engine = create_async_engine(url)
+"""
+SYNC_ENV = """
+from alembic import context
+from app.database import engine
+from app.models import Base
+
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+ASYNC_ENV = """
+import asyncio
+from alembic import context
+from app.database import async_engine
+from app.models import Base
+
+
+def run_on(connection):
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run():
+    async with async_engine.connect() as connection:
+        await connection.run_sync(run_on)
+
+
+asyncio.run(run())
+"""
+
+
+@pytest.mark.parametrize("env", [SYNC_ENV, ASYNC_ENV], ids=["sync", "async"])
+def test_an_engine_of_the_application_keeps_no_connection(
+    ask: asking.Asker, tmp_path: Path, database: Database, env: str
+) -> None:
+    """env.py may connect by an engine that a module made, with its pool: each run has a connection of its own."""
+    old = projects.revision(
+        "0001",
+        upgrade="op.create_table('product', sa.Column('id', sa.Integer, primary_key=True), "
+        "sa.Column('name', sa.String, nullable=False))",
+        downgrade="op.drop_table('product')",
+    )
+    shop = projects.make_service(
+        tmp_path / "shop", env=env, files={"app/database.py": OF_THE_APPLICATION}, history=[old]
+    )
+
+    made = ask(shop, database.asyncpg, "generate")
+
+    assert made["loss"]["names"] == [] and made["operations"] == 1
+
+
 def test_empty_metadata_is_named(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
     """Models that are not imported give no baseline (A2)."""
     shop = projects.make_service(tmp_path / "shop", models="")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
+from ..connections import pools
 from . import alembic_config, blame, locations, preparation
 from .preparation import enter
 
@@ -42,11 +43,13 @@ class Project:
         self.where = locations.of(service)
 
     def config(self, versions: Path | None = None) -> Config:
-        """A fresh Alembic configuration; what `setup:` names has been called before.
+        """A fresh Alembic configuration, for one run of `env.py`; what `setup:` names has been called before.
 
         Args:
             versions: a folder that replaces the project's own version locations.
         """
+        pools.watch()
+        pools.let_go()
         preparation.set_up(self.service)
         return alembic_config.make(self.service, self.where, versions)
 
