@@ -139,6 +139,26 @@ def test_an_engine_of_the_application_keeps_no_connection(
     assert made["loss"]["names"] == [] and made["operations"] == 1
 
 
+def test_a_setup_that_migrates_is_named(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
+    """An application that upgrades its database when it starts leaves nothing to generate: that is said of it."""
+    start = """
+import os
+from sqlalchemy import create_engine, text
+
+
+def prepare():
+    engine = create_engine(os.environ["SHOP_DATABASE_URL"].replace("+asyncpg", "+psycopg"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version AS SELECT '0001'::varchar(32) AS version_num"))
+"""
+    shop = projects.make_service(tmp_path / "shop", files={"app/start.py": start}, setup="app.start:prepare")
+
+    fault = fault_of(ask, shop, database)
+
+    assert fault.code == "setup-migrates"
+    assert "setup: app.start:prepare upgrades the database by itself (to 0001)" in fault.message
+
+
 def test_empty_metadata_is_named(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
     """Models that are not imported give no baseline (A2)."""
     shop = projects.make_service(tmp_path / "shop", models="")

@@ -285,6 +285,26 @@ def test_metadata_without_tables_is_an_error(broken: dict[str, Report], service:
     assert only(broken[service], "models").data["code"] == code
 
 
+@pytest.mark.parametrize("modules", ["app.models", None])
+def test_a_setup_that_fails_is_an_error(
+    tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, modules: str | None
+) -> None:
+    """Whoever tells what the models are: nothing that runs env.py would come further."""
+    shop = projects.make_service(
+        tmp_path / "shop",
+        modules=modules,
+        history=[FIRST],
+        files={"app/start.py": "def prepare():\n    import no_such_driver\n"},
+        setup="app.start:prepare",
+    )
+    shop.connects_to(monkeypatch, new_database().asyncpg)
+
+    report = look(projects.make_registry(tmp_path, shop))["shop"]
+
+    assert bad(report) == [("models", "error")]
+    assert "no_such_driver" in only(report, "models").message
+
+
 def test_a_history_written_by_hand_is_sound_where_nothing_is_to_be_generated(
     tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

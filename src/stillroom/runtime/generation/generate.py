@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import facts, faults
 from ..connections import connection, sqltext, type_memory
 from ..housekeeping import temporary
-from ..projects import bootstrap, env_locations, locations, project
+from ..projects import bootstrap, env_locations, locations, preparation, project
 from ..reading import one_head, revision_needs, revisions
 from ..replay import history
 from ..schema import catalog
@@ -132,6 +132,7 @@ class _Baseline:
         folder = self._folder / str(self._attempts)
         folder.mkdir()
         noted = self._noted_in()
+        self._refuse_migrating_setup(noted)
         strangers = self._strangers | self._bootstrapped(noted)
         self._tell.step("autogenerate")
         history.make_version_schema(self._place.url, noted)
@@ -152,6 +153,19 @@ class _Baseline:
         )
         self._judge_outcome(proven.outcome)
         return made, proven
+
+    def _refuse_migrating_setup(self, noted: project.VersionTable) -> None:
+        """An application that `setup:` starts may migrate by itself, and then no scratch database stays empty."""
+        service = self._of.service
+        preparation.set_up(service)
+        applied = connection.run(self._place.url, lambda conn: versions.applied(conn, noted)) if service.setup else ()
+        if applied:
+            raise faults.JudgedFault(
+                "setup-migrates",
+                f"{service.name}: setup: {service.setup} upgrades the database by itself (to {', '.join(applied)}), so a "
+                "baseline has nothing left to make",
+                "let it only prepare what env.py needs; many an application has a switch for its own migrations",
+            )
 
     def _bootstrapped(self, noted: project.VersionTable) -> frozenset[str]:
         """Does what comes before the first revision; what that made is no business of the baseline.

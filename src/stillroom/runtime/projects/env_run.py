@@ -64,7 +64,8 @@ def run(service: facts.ServiceFacts, url: str | None) -> Ran:
     watch = _Watch(service.name, url)
     try:
         of = project.Project(service)
-        config = of.config()
+        with watch.before(known=url is not None), environment.working_on(service, url or NOWHERE):
+            config = of.config()
         script = of.script(config)
         with (
             environment.pointed_at(service, url or NOWHERE),
@@ -89,6 +90,14 @@ class _Watch:
         self._url: str | None = None
         self._contexts: list[MigrationContext] = []
         self._error: BaseException | None = None
+        self._certain_before = False
+
+    @contextlib.contextmanager
+    def before(self, *, known: bool) -> Iterator[None]:
+        """What `setup:` does, in the service's own database as always: `known` says that it has one."""
+        self._certain_before = known
+        yield
+        self._certain_before = False
 
     def run(self, config: Any, script: Any) -> None:
         """Runs it, and lets through what it raises."""
@@ -148,6 +157,8 @@ class _Watch:
 
     def _certain(self, fault: faults.Fault) -> bool:
         """Whether it would fail with a database, too: an import failed, or it failed before it asked for its mode."""
+        if self._certain_before:
+            return True
         if isinstance(fault, guard.Violation):
             return fault.data["attempted"] not in (self._own, str(urls.address(NOWHERE)))
         if isinstance(fault, faults.DatabaseFault) or self._error is None:
