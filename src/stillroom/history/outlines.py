@@ -106,7 +106,7 @@ def _told(found: revision_file.Revision | Problem | None) -> list[Any] | None:
         [[each.name, each.table, each.subject, each.line] for each in outline.upgrade],
         [[each.name, each.table, each.subject, each.line] for each in outline.downgrade],
         [outline.upgrade_state, outline.downgrade_state, outline.opaque],
-        [[each.module, each.line] for each in outline.imports],
+        [[each.module, each.line, each.loading] for each in outline.imports],
     ]
 
 

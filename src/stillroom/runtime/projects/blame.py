@@ -85,6 +85,8 @@ def _import_error(service: str, doing: str, error: BaseException) -> faults.Faul
     root = str(name or "").partition(".")[0]
     if "circular import" in str(error):
         mend = "import it where it is used (in the function), or move what both modules need into a third one"
+    elif type(error).__name__ == "PackageNotFoundError":  # the code asks for the version of an installed distribution
+        mend = f"install {name} for the service's interpreter (the service's own: pip install -e .)"
     elif not isinstance(error, ModuleNotFoundError) or not name:
         mend = "mend the import; try it with: python -c 'import app.models' in the service's folder"
     elif Path(root).exists() or Path(f"{root}.py").exists():

@@ -248,6 +248,10 @@ class _Preflight:
                 self.facts["shares"] = made_tables.of(self.service, graph, careful=True)
         with self.found.checking("history"):
             preflight_project.judge_history(self.found, self.service, self._files, width)
+        if self._ran is not None and not self._ran.certain:
+            from . import preflight_imports
+
+            preflight_imports.judge(self.found, self.service, graph.revisions)
 
     def _judge_database(self, state: preflight_database.State) -> None:
         from ..generation import extensions

@@ -23,10 +23,11 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 @dataclass(frozen=True)
 class Import:
-    """A module that the file imports (`app.models`), anywhere in it."""
+    """A module that the file imports (`app.models`), anywhere in it. `loading`: whether to load the file needs it."""
 
     module: str
     line: int
+    loading: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class _File:
             self._bound.update(each.id for each in targets if isinstance(each, ast.Name))
             return
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
-            self.note_import(statement)
+            self.note_import(statement, loading=True)
             return
         for node in source_text.nodes(statement):
             kind = type(node)
@@ -139,24 +140,24 @@ class _File:
                 self.functions[node.name] = node
                 self._bound.add(node.name)
 
-    def note_import(self, node: ast.AST) -> None:
+    def note_import(self, node: ast.AST, *, loading: bool = False) -> None:
         """Record an import statement: module, names for `op`, names of other people's code."""
         if isinstance(node, ast.Import):
             for alias in node.names:
-                self._import(alias.name, alias.asname or alias.name.split(".")[0], node.lineno)
+                self._import(alias.name, alias.asname or alias.name.split(".")[0], node.lineno, loading)
                 if alias.asname and alias.name == "alembic.op":
                     self.op_names.add(alias.asname)
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             for alias in node.names:
-                self._import(module, alias.asname or alias.name, node.lineno)
+                self._import(module, alias.asname or alias.name, node.lineno, loading)
                 if module == "alembic" and alias.name == "op":
                     self.op_names.add(alias.asname or "op")
                 elif module == "alembic.op":
                     self.op_functions[alias.asname or alias.name] = alias.name
 
-    def _import(self, module: str, name: str, line: int) -> None:
-        found = Import(module, line)
+    def _import(self, module: str, name: str, line: int, loading: bool) -> None:
+        found = Import(module, line, loading)
         if found not in self.imports:
             self.imports.append(found)
         if not is_known_module(module):
