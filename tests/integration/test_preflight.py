@@ -285,6 +285,40 @@ def test_metadata_without_tables_is_an_error(broken: dict[str, Report], service:
     assert only(broken[service], "models").data["code"] == code
 
 
+LEAN_OFFLINE = """
+import os
+from alembic import context
+from app.models import Base
+from sqlalchemy import create_engine
+
+target_metadata = Base.metadata
+table = "shop_" + "versions"
+if context.is_offline_mode():
+    context.configure(url=os.environ["{url_variable}"])
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    with create_engine(os.environ["{url_variable}"].replace("+asyncpg", "+psycopg")).connect() as connection:
+        context.configure(connection=connection, target_metadata=target_metadata, version_table=table)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+
+def test_what_only_the_branch_for_a_database_says_is_found(
+    tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many an env.py gives its metadata, and its version table, to `configure` only where there is a connection."""
+    shop = projects.make_service(tmp_path / "shop", modules=None, env=LEAN_OFFLINE, history=[FIRST])
+    shop.connects_to(monkeypatch, new_database().asyncpg)
+
+    report = look(projects.make_registry(tmp_path, shop))["shop"]
+
+    assert bad(report) == []
+    assert report.facts["metadata_tables"] == ["product"]
+    assert report.facts["version_table"] == "public.shop_versions"
+
+
 @pytest.mark.parametrize("modules", ["app.models", None])
 def test_a_setup_that_fails_is_an_error(
     tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, modules: str | None

@@ -330,3 +330,11 @@ def test_what_the_owner_wrote_plainly_stays_plain() -> None:
     text = "postgresql://me:a!b,c@/shop?host=/run/pg&port=5433"
     assert urls.with_database(text, "other") == text.replace("/shop?", "/other?")
     assert "%" not in urls.with_password("postgresql:///shop?host=/run/pg", "plain")
+
+
+def test_a_driver_that_this_sqlalchemy_does_not_know_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLAlchemy 1.4 has no dialect for psycopg, also where that is installed beside psycopg2."""
+    absent = ("asyncpg", "sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.postgresql.psycopg")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in absent else object())
+
+    assert urls.parse("postgresql://me@db/shop").drivername == "postgresql+psycopg2"

@@ -284,7 +284,8 @@ def _why_not(text: object) -> str:
 
 def _installed_driver() -> str:
     for name in DRIVERS:
-        if importlib.util.find_spec(name) is not None:
+        dialect = f"sqlalchemy.dialects.postgresql.{name}"  # SQLAlchemy 1.4 has none for psycopg
+        if importlib.util.find_spec(name) is not None and importlib.util.find_spec(dialect) is not None:
             return name
     return DRIVERS[0]
 

@@ -71,6 +71,26 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
+_DISTRIBUTIONS = {
+    "bs4": "beautifulsoup4",
+    "dateutil": "python-dateutil",
+    "decouple": "python-decouple",
+    "dogpile": "dogpile.cache",
+    "dotenv": "python-dotenv",
+    "jose": "python-jose",
+    "jwt": "pyjwt",
+    "magic": "python-magic",
+    "multipart": "python-multipart",
+    "PIL": "pillow",
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+    "pythonjsonlogger": "python-json-logger",
+    "slugify": "python-slugify",
+    "yaml": "pyyaml",
+}
+"""What services import, and what brings it, where the names differ."""
+
+
 def _import_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
     if not isinstance(error, ImportError | SyntaxError):
         return None
@@ -92,7 +112,7 @@ def _import_error(service: str, doing: str, error: BaseException) -> faults.Faul
     elif Path(root).exists() or Path(f"{root}.py").exists():
         mend = f"{root} is the service's own: mend the name in the import, or in models: of services.yaml"
     else:
-        mend = f"install it for the service's interpreter (pip install {root}), or mend the import"
+        mend = f"install it for the service's interpreter (pip install {_DISTRIBUTIONS.get(root, root)}), or mend the import"
     return faults.ProjectFault(
         "models-do-not-import",
         f"{service}: {doing} failed: {type(error).__name__}: {_first_line(error)}{_place(error)}",
@@ -176,6 +196,13 @@ def _sqlstate(error: BaseException) -> str:
 def _alembic_error(service: str, doing: str, error: BaseException) -> faults.Fault | None:
     if not any(cls.__name__ == "CommandError" and cls.__module__ == "alembic.util.exc" for cls in type(error).__mro__):
         return None
+    if "does not provide a MetaData object" in str(error):
+        return faults.ProjectFault(
+            "metadata-none",
+            f"{service}: {doing}: env.py gives Alembic no metadata, so there are no models to work from",
+            "target_metadata = Base.metadata in env.py, after importing every module with models, and "
+            "context.configure(target_metadata=target_metadata)",
+        )
     return faults.ProjectFault(
         "alembic-refused",
         f"{service}: {doing}: Alembic says: {_first_line(error)}",

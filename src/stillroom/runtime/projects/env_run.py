@@ -13,6 +13,7 @@ import dataclasses
 import io
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -91,6 +92,8 @@ class _Watch:
         self._contexts: list[MigrationContext] = []
         self._error: BaseException | None = None
         self._certain_before = False
+        self._told: set[str] = set()
+        self._names: dict[str, Any] = {}
 
     @contextlib.contextmanager
     def before(self, *, known: bool) -> Iterator[None]:
@@ -123,13 +126,30 @@ class _Watch:
         """What is known after it came to an end."""
         if self._contexts:
             last = self._contexts[-1]
-            return Ran(tuple(project.metadatas(last)), project.version_table(last), url=self._url)
+            return Ran(self._metadatas_of(last), self._version_table_of(last), url=self._url)
         fault = faults.ProjectFault(
             "env-did-nothing",
             f"{self._service}: env.py ended in offline mode without running any migration ({self._env})",
             "env.py must reach context.run_migrations() in offline mode, too",
         )
         return Ran(self._metadatas(), None, fault, url=self._url)
+
+    def _metadatas_of(self, context: MigrationContext) -> tuple[Any, ...] | None:
+        """Those of the branch for a database, where the one for offline mode names none."""
+        if "target_metadata" in self._told:
+            return tuple(project.metadatas(context))
+        said = _said(self._env, self._names, "target_metadata")
+        return () if said is _ABSENT else None if said is _UNKNOWN else project.as_metadatas(said)
+
+    def _version_table_of(self, context: MigrationContext) -> project.VersionTable | None:
+        table = project.version_table(context)
+        found: dict[str, Any] = {"version_table": table.name, "version_table_schema": table.schema}
+        for option in found:
+            said = _ABSENT if option in self._told else _said(self._env, self._names, option)
+            if said is _UNKNOWN:
+                return None
+            found[option] = found[option] if said is _ABSENT else said
+        return project.VersionTable(found["version_table"] or table.name, found["version_table_schema"])
 
     def failed(self, fault: faults.Fault) -> Ran:
         """What is known after it failed."""
@@ -145,6 +165,8 @@ class _Watch:
             return asked()
 
         def configured(*arguments: Any, **options: Any) -> None:
+            self._told |= set(options)
+            self._names = _names_in(self._env) or self._names
             self._given.append(options.get("target_metadata"))
             self._url = urls.render(options["url"]) if options.get("url") else self._url
             configure(*arguments, **options)
@@ -221,21 +243,35 @@ def _unbound(env: str, name: str) -> int:
     return len(uses) if all(isinstance(node.ctx, ast.Load) for node in uses) else 0
 
 
+def _names_in(env: str) -> dict[str, Any]:
+    """The names of `env.py`, of whose code this is called; none if it is not."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != env:
+        frame = frame.f_back
+    return frame.f_globals if frame is not None else {}
+
+
 def _named_in(env: str, names: dict[str, Any]) -> tuple[Any, ...] | None:
     """What `configure(target_metadata=NAME.ATTRIBUTE)` gives, where all calls in the file say the same."""
+    said = _said(env, names, "target_metadata")
+    return None if said is _UNKNOWN or said is _ABSENT else project.as_metadatas(said)
+
+
+def _said(env: str, names: dict[str, Any], option: str) -> Any:
+    """What the calls in the file give as this option; `_ABSENT` if none has it, `_UNKNOWN` if it can't be told."""
     said = {
         ast.unparse(keyword.value): keyword.value
         for node in _nodes(env)
         if isinstance(node, ast.Call)
         for keyword in node.keywords
-        if keyword.arg == "target_metadata"
+        if keyword.arg == option
     }
-    if len(said) != 1:
-        return None
-    value = _value(next(iter(said.values())), names)
-    return None if value is _UNKNOWN else project.as_metadatas(value)
+    if not said:
+        return _ABSENT
+    return _value(next(iter(said.values())), names) if len(said) == 1 else _UNKNOWN
 
 
+_ABSENT = object()
 _UNKNOWN = object()
 
 
