@@ -130,13 +130,26 @@ def test_a_process_that_ends_is_an_error(
     ("code", "fault", "says"),
     [
         ("import sys; sys.exit(3)", "service-code-exited", "SystemExit 3"),
+        (
+            "import sys; print('use shop-manage'); sys.exit(1)",
+            "service-code-exited",
+            "the last it printed: use shop-manage",
+        ),
         ("raise KeyboardInterrupt", "unexpected", "KeyboardInterrupt"),
         ("raise RuntimeError('no luck')", "service-code-failed", "no luck"),
         ("import nothing_like_it", "models-do-not-import", "nothing_like_it"),
         ("def broken(:", "models-do-not-import", "models.py:"),
         ("import os; os.environ['JWT_SECRET_KEY']", "variable-missing", "JWT_SECRET_KEY"),
     ],
-    ids=["exits", "interrupts", "raises", "imports what is missing", "does not parse", "wants a variable"],
+    ids=[
+        "exits",
+        "says why it exits",
+        "interrupts",
+        "raises",
+        "imports what is missing",
+        "does not parse",
+        "wants a variable",
+    ],
 )
 def test_what_the_service_raises_is_told_with_its_place(
     target: local.Local, tmp_path: Path, database: Database, code: str, fault: str, says: str

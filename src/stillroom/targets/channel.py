@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from stillroom.runtime import faults
+from stillroom.runtime import faults, secrecy
 from stillroom.runtime.wire import protocol
 from stillroom.targets import base
 
 __all__ = ["Listener", "Quiet", "converse"]
 
 _TAIL_BYTES = 64 * 1024
+_LINE = 200
 _CHUNK = 256 * 1024
 # The runtime ends itself at its time limit and cleans up; only when that fails does the operator kill it.
 _PATIENCE_SECONDS = 65.0
@@ -70,6 +71,11 @@ class _Tail:
         cut = f"[… {self.total - len(self._data)} bytes before this are left out]\n" if self.total > _TAIL_BYTES else ""
         return cut + self._data.decode("utf-8", "replace")
 
+    def last_line(self) -> str:
+        """The last line that is not blank, cut to a line's length."""
+        lines = [line.strip() for line in self._data.decode("utf-8", "replace").splitlines() if line.strip()]
+        return secrecy.scrubbed(lines[-1])[:_LINE] if lines else ""
+
 
 def converse(process: base.Process, request: protocol.Request, listener: Listener) -> dict[str, Any]:
     """Sends one request and returns its result.
@@ -99,6 +105,9 @@ def converse(process: base.Process, request: protocol.Request, listener: Listene
     if final["event"] == "error":
         fault = faults.from_dict(final["error"])
         fault.data.setdefault("output", tail.text())
+        if fault.code == "service-code-exited" and tail.last_line():
+            fault.message += f"; the last it printed: {tail.last_line()}"  # mostly the reason
+            fault.args = (fault.message,)
         raise fault
     value: dict[str, Any] = final["value"]
     return value

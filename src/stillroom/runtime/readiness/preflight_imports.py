@@ -1,18 +1,20 @@
 """Preflight: whether what revision files import is there. Alembic loads every file before it does anything.
 
-The files are not executed for that: their import statements are read, and Python is asked where it would find them.
+The files themselves are not executed: their import statements are read. Python is asked where it would find a module of
+others; one of the service's own is imported, for it may import in turn what is not there.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from .. import facts
+from .. import facts, faults
+from ..projects import blame, env_run, environment
 from ..reading import revision_body, revisions
 from .preflight_findings import Findings
 
@@ -20,59 +22,57 @@ __all__ = ["judge"]
 
 
 def judge(found: Findings, service: facts.ServiceFacts, history: Sequence[revisions.Revision]) -> None:
-    """An error where a module is missing that a file needs for being loaded.
+    """An error for each module that a file needs for being loaded, and that can't be imported.
 
     Args:
-        found: the finding goes here.
+        found: the findings go here.
         service: whose.
         history: its revisions. `env.py` has run before: it may have added import places.
     """
-    missing: dict[str, list[str]] = {}
-    there: dict[str, bool] = {}
+    places: dict[str, list[str]] = {}
     for revision in history:
         for each in revision.outline.imports:
-            if not each.loading or each.module.startswith(".") or revision_body.is_known_module(each.module):
-                continue
-            if each.module not in there:
-                there[each.module] = _is_there(each.module, service.path)
-            if not there[each.module]:
-                missing.setdefault(each.module, []).append(f"{revision.name}:{each.line}")
-    for module, places in missing.items():
-        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        root = module.partition(".")[0]
-        found.error(
-            "revisions",
-            f"{service.name}: {places[0]}{more} imports {module}, and there is no such module: "
-            "Alembic can't load the history",
-            f"install {root} for the service's interpreter ({sys.executable}), or mend the import in the file; if it lies "
-            "in another folder, name that in services.yaml (prepend_sys_path:)",
-            code="revision-imports-missing",
-            module=module,
-            places=places,
-        )
+            if each.loading and not each.module.startswith(".") and not revision_body.is_known_module(each.module):
+                places.setdefault(each.module, []).append(f"{revision.name}:{each.line}")
+    with environment.only(service, env_run.NOWHERE):
+        for module, where in places.items():
+            _judge(found, service, module, where)
 
 
-def _is_there(module: str, path: str) -> bool:
-    """Whether Python would find it. Below its first name only for the service's own code: others make modules as they go."""
-    root, *names = module.split(".")
-    spec = sys.modules[root].__spec__ if root in sys.modules else _spec(root)
+def _judge(found: Findings, service: facts.ServiceFacts, module: str, where: list[str]) -> None:
+    if module in sys.modules:
+        return
+    spec = _spec(module.partition(".")[0])
     if spec is None:
-        return root in sys.modules
-    if not _is_under(spec, path):
-        return True
-    for at in range(len(names)):
-        name = ".".join((root, *names[: at + 1]))
-        if name in sys.modules:
-            spec = sys.modules[name].__spec__
-        elif spec is not None:
-            places = spec.submodule_search_locations
-            spec = importlib.machinery.PathFinder.find_spec(name, list(places)) if places is not None else None
-        if spec is None:
-            return name in sys.modules
-    return True
+        _missing(found, service, module, where)
+    elif _is_under(spec, service.path):
+        try:
+            with blame.blamed(service.name, f"importing {module}, as {where[0]} does,"):
+                importlib.import_module(module)
+        except faults.DatabaseFault:
+            pass  # it connects, and that is refused here: what it would do with a database is not known
+        except faults.ProjectFault as fault:
+            found.fault("revisions", fault)
 
 
-def _spec(root: str) -> Any:
+def _missing(found: Findings, service: facts.ServiceFacts, module: str, where: list[str]) -> None:
+    more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+    root = module.partition(".")[0]
+    found.error(
+        "revisions",
+        f"{service.name}: {where[0]}{more} imports {module}, and there is no such module: "
+        "Alembic can't load the history",
+        f"install {root} for the service's interpreter ({sys.executable}), or mend the import in the file; if it lies "
+        "in another folder, name that in services.yaml (prepend_sys_path:)",
+        code="revision-imports-missing",
+        module=module,
+        places=where,
+    )
+
+
+def _spec(root: str) -> importlib.machinery.ModuleSpec | None:
+    if root in sys.modules:
+        return sys.modules[root].__spec__ or importlib.machinery.ModuleSpec(root, None)
     try:
         return importlib.util.find_spec(root)
     except (ImportError, ValueError):
