@@ -430,3 +430,25 @@ def test_an_outline_is_what_the_whole_reading_says() -> None:
         assert getattr(outline.outline, name) == getattr(whole.body, name)
     assert outline.operations == ("bulk_insert", "execute")
     assert outline.body.data == whole.body.data != ()
+
+
+def test_operations_belong_to_the_batch_around_them() -> None:
+    """Autogenerate calls every batch of a file `batch_op`."""
+    source = """
+revision = "0001"
+down_revision = None
+
+
+def upgrade():
+    with op.batch_alter_table("items") as batch_op:
+        batch_op.alter_column("name", nullable=False)
+
+    with op.batch_alter_table("orders", schema="shop") as batch_op:
+        batch_op.drop_index(batch_op.f("ix_orders"))
+"""
+    read = revisions.parse(source, "0001.py")
+
+    assert [(each.name, each.table) for each in read.outline.upgrade] == [
+        ("alter_column", "items"),
+        ("drop_index", "shop.orders"),
+    ]

@@ -70,7 +70,7 @@ class Function:
         self.calls: list[ast.Call] = []
         self.names: set[str] = set()
         self._attributes: list[ast.Attribute] = []
-        self._batches: dict[str, str] = {}
+        self._batches: dict[str, list[tuple[ast.With, str]]] = {}
         withs = []
         for node in found:
             kind = type(node)
@@ -141,7 +141,14 @@ class Function:
     def _batch(self, node: ast.expr) -> str | None:
         if not isinstance(node, ast.Name):
             return None
-        return self._batches.get(node.id, "" if node.id in ("batch_op", "batch") else None)
+        around = [
+            (batch.lineno, table)
+            for batch, table in self._batches.get(node.id, ())
+            if batch.lineno <= node.lineno <= (batch.end_lineno or node.lineno)
+        ]
+        if around:  # autogenerate calls each of them `batch_op`
+            return max(around)[1]
+        return "" if node.id in self._batches or node.id in ("batch_op", "batch") else None
 
     def _note_batch(self, node: ast.With) -> None:
         for item in node.items:
@@ -149,7 +156,8 @@ class Function:
             if isinstance(call, ast.Call) and isinstance(item.optional_vars, ast.Name):
                 name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
                 if name == "batch_alter_table":
-                    self._batches[item.optional_vars.id] = self._schema(call) + self._argument(call, 0, _TABLE_KEYWORDS)
+                    table = self._schema(call) + self._argument(call, 0, _TABLE_KEYWORDS)
+                    self._batches.setdefault(item.optional_vars.id, []).append((node, table))
 
     def _described(self, name: str, call: ast.Call) -> Operation:
         table, subject = (1, 0) if name in _SUBJECT_THEN_TABLE else (0, 1)
