@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["regenerate", "revision"]
 
+_SHOWN = 10
+"""How many lines of a difference are shown unasked."""
+
 
 @command(
     "regenerate",
@@ -171,8 +174,11 @@ def _show_revisions(call: Call, outcomes: Sequence[Outcome[revising.Done]]) -> N
         done = outcome.value
         if done is None or done.unchanged:
             continue
-        for line in done.difference if call.verbose else done.difference[:10]:
+        shown = done.difference if call.verbose else done.difference[:_SHOWN]
+        for line in shown:
             call.say(f"{outcome.service.name}: {line}")
+        if len(shown) < len(done.difference):
+            call.say(f"{outcome.service.name}: and {len(done.difference) - len(shown)} more (--verbose shows them)")
         for line in (*[f"it drops {each}" for each in done.drops], *done.renames):
             call.say(f"{outcome.service.name}: look at this: {line}")
 
