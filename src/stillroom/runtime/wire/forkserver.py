@@ -77,6 +77,7 @@ def preload() -> None:
             operations.load(module)
     # Workers get on without it, whatever goes wrong in it with libraries of other versions.
     with contextlib.suppress(Exception):
+        operations.load("connections.compiled").share()
         importlib.import_module(".rehearsal", __package__).rehearse()
     gc.collect()
     gc.freeze()
