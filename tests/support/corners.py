@@ -208,14 +208,14 @@ class Corner:
 
 
 CORNERS = (
-    Corner("3.10", "1.4.*", "1.12.0", "asyncpg", RICH, True),
-    Corner("3.10", "2.0.0", "1.12.0", "psycopg2", PLAIN, False),
+    Corner("3.10", "1.4.0", "1.12.0", "asyncpg", PLAIN, True),
+    Corner("3.10", "1.4.*", "1.12.0", "psycopg2", RICH, False),
     Corner("3.10", "2.0.*", "1.20.*", "psycopg", RICH, True),
     Corner("3.11", "2.0.0", "1.20.*", "asyncpg==0.27.*", RICH, True),
     Corner("3.11", "2.1.*", "1.12.0", "psycopg", PLAIN, False),
-    Corner("3.12", "2.0.*", "1.12.0", "asyncpg", PLAIN, True),
-    Corner("3.13", "1.4.*", "1.19.*", "psycopg2", PLAIN, False),
+    Corner("3.12", "2.0.*", "1.12.0", "psycopg2", PLAIN, False),
+    Corner("3.13", "1.4.*", "1.19.*", "asyncpg", RICH, True),
     Corner("3.13", "2.1.*", "1.20.*", "asyncpg", RICH, True),
 )
 """The oldest and the newest of each that pip installs together: Alembic 1.20 wants SQLAlchemy 2, SQLAlchemy 2.1 wants
-Python 3.11, and SQLAlchemy 2.0.0 doesn't import on Python 3.13."""
+Python 3.11, and SQLAlchemy before 2.0.31 does not import on Python 3.13 (but 1.4.54 does)."""
