@@ -16,12 +16,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from stillroom.embedded.lease import gate
 
-__all__ = ["VARIABLE", "VERSIONS", "Interpreter", "Unavailable", "absent", "find", "report", "venv", "venvs"]
+__all__ = ["VARIABLE", "VERSIONS", "Interpreter", "Unavailable", "absent", "find", "install", "report", "venv", "venvs"]
 
 VARIABLE = "STILLROOM_TEST_PYTHONS"
 """Names the interpreters to test with."""
@@ -108,6 +109,28 @@ def venv(interpreter: Interpreter, requirements: Sequence[str]) -> Path:
     return kept / "bin" / "python"
 
 
+def install(python: Path, checkout: Path, folder: Path) -> None:
+    """Installs a checkout, without what it depends on, into a folder: what its wheel holds, and nothing else.
+
+    Args:
+        python: an interpreter that has the setuptools which the checkout is built with; see `venv`.
+        checkout: it is copied first, since building leaves files where it builds.
+        folder: where modules are put; for `PYTHONPATH`.
+
+    Raises:
+        Unavailable: it can't be built.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary) / "checkout"
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        for name in ("src", "tasks"):
+            shutil.copytree(checkout / name, copy / name, ignore=ignored)
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(checkout / name, copy / name)
+        alone = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--no-compile", "--target", str(folder)]
+        _run([*_pip(python), "install", *alone, str(copy)], "install the checkout")
+
+
 def venvs(wanted: Iterable[tuple[Interpreter, Sequence[str]]]) -> list[Path]:
     """The same for several, two at a time."""
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -145,9 +168,12 @@ def _cache() -> Path:
 def _make(interpreter: Interpreter, requirements: Sequence[str], kept: Path) -> None:
     shutil.rmtree(kept, ignore_errors=True)  # what a killed session left
     _run([str(interpreter.path), "-m", "venv", "--without-pip", str(kept)], "make a virtual environment")
-    pip = [sys.executable, "-m", "pip", "--python", str(kept / "bin" / "python"), "--disable-pip-version-check"]
-    _run([*pip, "install", "--quiet", *requirements], f"install {' '.join(requirements)}")
+    _run([*_pip(kept / "bin" / "python"), "install", "--quiet", *requirements], f"install {' '.join(requirements)}")
     (kept / _WHOLE).write_text("\n".join(requirements))
+
+
+def _pip(python: Path) -> list[str]:
+    return [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
 
 
 def _run(command: Sequence[str], what: str) -> None:
