@@ -36,6 +36,7 @@ _NO_CODES = {
 # Codes that are put together: the expression, and what comes of it.
 _MADE = {
     "f'{name}-missing'": {"alembic-missing", "sqlalchemy-missing"},
+    "f'{name}-broken'": {"alembic-broken", "sqlalchemy-broken"},
     "f'{name}-old'": {"alembic-old", "sqlalchemy-old"},
 }
 

@@ -247,7 +247,9 @@ def _spare_round_trips(engine: Engine) -> None:
     dialect._get_server_version_info = _server_version
     dialect.get_default_isolation_level = lambda _: "READ COMMITTED"
     dialect._set_backslash_escapes = lambda _: setattr(dialect, "_backslash_escapes", False)
-    if dialect.driver == "asyncpg":
+    if hasattr(
+        dialect, "setup_asyncpg_json_codec"
+    ):  # before 1.4.18, SQLAlchemy asks for both in one function of its own
         introspected = (dialect.setup_asyncpg_json_codec, dialect.setup_asyncpg_jsonb_codec)
         dialect.setup_asyncpg_json_codec = lambda connection: _json_codecs(connection, introspected)
         dialect.setup_asyncpg_jsonb_codec = _nothing

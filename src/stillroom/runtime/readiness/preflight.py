@@ -18,9 +18,9 @@ from .preflight_findings import Findings
 if TYPE_CHECKING:
     from ..wire import protocol, telling
 
-# The checks import these late, since Alembic or SQLAlchemy may be missing. A parent that forks workers imports this
-# module beforehand, and should have the others then, too.
-with contextlib.suppress(ImportError):
+# The checks import these late, since Alembic or SQLAlchemy may be missing or broken. A parent that forks workers imports
+# this module beforehand, and should have the others then, too.
+with contextlib.suppress(Exception):
     from ..generation import extensions  # noqa: F401
     from ..projects import env_run, environment, hardcoded  # noqa: F401
     from ..reading import revision_needs  # noqa: F401
@@ -151,7 +151,7 @@ class _Preflight:
         if self._skip_database:
             return "left out (--skip-db-check)"
         if not usable:
-            return "not looked at: Alembic or SQLAlchemy is missing"
+            return "not looked at: Alembic or SQLAlchemy can't be used"
         return "" if self._url else f"not looked at: {self._named} does not name it"
 
     def _look_at_bootstrap(self) -> None:
@@ -163,7 +163,7 @@ class _Preflight:
 
     def _look_at_models(self, usable: bool) -> None:
         if self._skip_models or not usable:
-            self.found.skipped("models", self._skip_models or "not imported: Alembic or SQLAlchemy is missing")
+            self.found.skipped("models", self._skip_models or "not imported: Alembic or SQLAlchemy can't be used")
             return
         from ..standing import preflight_models
         from . import preflight_env
