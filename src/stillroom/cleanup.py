@@ -245,7 +245,7 @@ def restore(
         again = f"invoke restore --service {service.name} --database --backup"
         raise base.TargetFailed(
             lost.code,
-            f"{lost.message}; the database holds the dump, or what was there before (also in {entry.dump}), one of them whole",
+            f"{lost.message}; the database holds the dump or what was there before (also in {entry.dump}), either whole",
             f"{again} {chosen.made} puts the dump in its place, {again} {entry.dump.stem} what was there before",
             detail=lost.detail,
         ) from lost
