@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..wire import protocol, telling
 
-__all__ = ["clean", "dump_rows", "empty", "look", "protect", "restore_database", "surveyed"]
+__all__ = ["clean", "dump_rows", "empty", "look", "protect", "refuse_mixed", "restore_database", "surveyed"]
 
 
 def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
@@ -36,9 +36,7 @@ def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 
     def work(conn: Connection) -> dict[str, Any]:
         own = owned.resolve(claimed, conn)
-        rows = versions.applied(conn, claimed.version_table) or ()
-        table = ", ".join(sorted(own.version_tables))
-        mixed_histories.refuse(service, table, rows, claimed.revisions, request.options.get("others") or {})
+        refuse_mixed(conn, claimed, own, request.options.get("others") or {})
         planned = reset.plan(conn, own)
         with _named(service):
             reset_refusal.check(conn, planned)
@@ -49,6 +47,17 @@ def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         }
 
     return connection.run(url, work)
+
+
+def refuse_mixed(conn: Connection, claimed: owned.Claim, own: ownership.Ownership, others: Mapping[str, str]) -> None:
+    """Raises where the service's version table holds revisions of a neighbour; arguments: see `mixed_histories.refuse`.
+
+    Raises:
+        faults.RefusedFault: `version-table-shared`.
+    """
+    rows = versions.applied(conn, claimed.version_table) or ()
+    table = ", ".join(sorted(own.version_tables))
+    mixed_histories.refuse(claimed.service, table, rows, claimed.revisions, others)
 
 
 def clean(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
