@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from .. import facts, secrecy
 from . import source_kinds
 
-__all__ = ["EVERYBODY", "given", "keep_secret", "of", "pointed_at", "url"]
+__all__ = ["EVERYBODY", "given", "keep_secret", "of", "own", "pointed_at", "url"]
 
 
 EVERYBODY = "STILLROOM_SERVICE_URL"
@@ -20,6 +20,9 @@ EVERYBODY = "STILLROOM_SERVICE_URL"
 
 _current: dict[str, str] = {}
 """Service -> the URL that was put in the place of its own."""
+
+_own: dict[str, str] = {}
+"""Service -> the URL of its own database, with what `PG*` variables said of it."""
 
 
 def of(service: facts.ServiceFacts) -> source_kinds.Source:
@@ -45,15 +48,21 @@ def url(service: facts.ServiceFacts) -> str:
     source = of(service)
     whole, password = service.given_url_variable, service.password_variable
     text = os.environ[whole] if whole else source.read()
-    if password:
-        from ..connections import urls
+    from ..connections import urls
 
+    if password:
         text = urls.with_password(text, os.environ[password])
     if whole or password:
         os.environ.update(source.given(text).variables)
         _current[service.name] = text
     keep_secret(text)
+    _own.setdefault(service.name, urls.with_database(text, urls.address(text).database))
     return text
+
+
+def own(service: facts.ServiceFacts) -> str | None:
+    """The URL of the service's own database, also while `env.py` learns another; None if nobody has asked for it yet."""
+    return _own.get(service.name)
 
 
 def keep_secret(url: str) -> None:
