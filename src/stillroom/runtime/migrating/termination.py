@@ -58,16 +58,16 @@ def _follow(read: int, held: lock.Lock) -> None:
                 held.cancel()
 
 
-def last_word(fault: faults.Fault | None, text: str = "", path: str = LOG) -> None:
+def last_word(what: str, fault: faults.Fault, path: str = LOG) -> None:
     """Leaves the reason of a failure where Kubernetes looks for it; nothing where there is no such file.
 
     Args:
-        fault: why; None: `text` says it.
-        text: one line.
+        what: `Migration failed`.
+        fault: why.
         path: of the file; it is never made.
     """
     file = Path(path)
-    said = text if fault is None else f"Migration failed: {fault.message} [{fault.code}]\n{fault.mend}\n"
+    said = f"{what}: {fault.message} [{fault.code}]\n{fault.mend}\n"
     if file.exists():
         with contextlib.suppress(OSError), file.open("r+b") as opened:
             opened.write(str(secrecy.scrubbed(said)).encode()[:_LONGEST])
