@@ -15,7 +15,7 @@ from tests.support import projects
 
 __all__ = ["Ended", "ended", "run", "start"]
 
-MODULE = "stillroom.runtime.migrating.command"
+MODULE = "stillroom.runtime"
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,31 @@ from typing import TYPE_CHECKING
 from ..applying import situation
 from ..connections import connection, sqltext
 from ..ledger import entries, tables
-from . import grants, session
+from . import grants, proving, session, settings
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["owed", "unfinished"]
+__all__ = ["owed", "to_note"]
 
 
-def owed(found: situation.Situation) -> bool:
+def owed(found: situation.Situation, wanted: settings.Settings) -> bool:
     """Whether a database that is where it is to be still lacks something; asked without a lock, on a connection."""
     return connection.run(
-        found.url, lambda conn: _unfinished(conn, found) or bool(grants.lacking(conn, found)), autocommit=True
+        found.url, lambda conn: _to_note(conn, found, wanted) or bool(grants.lacking(conn, found)), autocommit=True
     )
 
 
-def unfinished(opened: session.Session, found: situation.Situation) -> bool:
-    """Whether the newest run is noted as running; under the lock that means that it ended without a word."""
-    return opened.run(lambda conn: _unfinished(conn, found))
+def to_note(opened: session.Session, found: situation.Situation, wanted: settings.Settings) -> bool:
+    """Whether the ledger lacks something: the end of a run that was killed, or the fingerprint."""
+    return opened.run(lambda conn: _to_note(conn, found, wanted))
+
+
+def _to_note(conn: Connection, found: situation.Situation, wanted: settings.Settings) -> bool:
+    """Under the lock, a run that is noted as running is one that ended without a word."""
+    if _unfinished(conn, found):
+        return True
+    return wanted.prove and not proving.is_recorded(conn, found, found.standing.applied)
 
 
 def _unfinished(conn: Connection, found: situation.Situation) -> bool:

@@ -33,23 +33,24 @@ def main(argv: Sequence[str]) -> int:
 
 def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[], dict[str, Any]]) -> int:
     """The one place that says how it ended."""
+    failed = _FAILED[arguments.command]
+
+    def said(fault: faults.Fault, code: int) -> int:
+        log.error(f"{failed}: {fault.message}", code=fault.code, mend=fault.mend)
+        termination.last_word(failed, fault, arguments.termination_log)
+        return code
+
     try:
         told = work()
     except faults.Fault as fault:
-        log.error(f"{_FAILED[arguments.command]}: {fault.message}", code=fault.code, mend=fault.mend)
-        termination.last_word(_FAILED[arguments.command], fault, arguments.termination_log)
-        return exits.of(fault)
+        return said(fault, exits.of(fault))
     except KeyboardInterrupt:
-        fault = faults.Fault("terminated", "ended by a signal; what was running was rolled back", "run it again")
-        log.error(f"{_FAILED[arguments.command]}: {fault.message}", code=fault.code)
-        termination.last_word(_FAILED[arguments.command], fault, arguments.termination_log)
-        return exits.TERMINATED
+        ended = faults.Fault("terminated", "ended by a signal; what was running was rolled back", "run it again")
+        return said(ended, exits.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the last place that can say what happened
         traceback.print_exc()
-        fault = faults.Fault("unexpected", f"{type(error).__name__}: {error}", "the traceback is in the log; report it")
-        log.error(f"{_FAILED[arguments.command]}: {fault.message}", code=fault.code)
-        termination.last_word(_FAILED[arguments.command], fault, arguments.termination_log)
-        return exits.WRONG
+        unexpected = f"{type(error).__name__}: {error}"
+        return said(faults.Fault("unexpected", unexpected, "the traceback is in the log; report it"), exits.WRONG)
     if arguments.json:
         sys.stdout.write(json.dumps(told) + "\n")
     return exits.DONE

@@ -6,6 +6,7 @@ A migration Job has one service in its image: `./alembic.ini`, and nothing has t
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,6 @@ SERVICE = "STILLROOM_SERVICE"
 ROLE = "STILLROOM_SERVICE_ROLE"
 GRANTS = "STILLROOM_GRANTS"
 _CONFIGS = ("alembic.ini", "pyproject.toml")
-_FOLDERS = (".", "{name}", "services/{name}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="its alembic.ini or pyproject.toml (default: found by its name)"
     )
+    parser.add_argument("--section", default="alembic", metavar="NAME", help="the section of the ini file")
     parser.add_argument("--url-variable", metavar="NAME", help="the variable that env.py reads its URL from")
     parser.add_argument("--schemas", metavar="A,B", help="schemas that it owns (default: all of its database)")
     parser.add_argument("--version-table", metavar="NAME", help="its version table (default: as env.py says)")
@@ -41,68 +42,58 @@ def service(given: argparse.Namespace, environ: Mapping[str, str] | None = None)
     """The service that the arguments, or the environment, name.
 
     Raises:
-        faults.WrongRequest: `service-not-found`, `url-variable-unclear`, `heads-missing`.
+        faults.WrongRequest: `service-not-found`, `url-variable-unclear`, `url-variable-unset`, `url-missing`.
     """
     said = os.environ if environ is None else environ
     named = given.service or said.get(SERVICE) or ""
     config = _config(given.config, named)
     folder = config.parent
     name = Path(named).name or folder.name or "service"
-    return facts.ServiceFacts(
+    found = facts.ServiceFacts(
         name,
         str(folder),
         str(config),
-        url_variable=_url_variable(given.url_variable, name, said),
         given_url_variable=DIRECT if said.get(DIRECT) else None,
-        schemas=_listed(given.schemas),
-        version_table=given.version_table,
-        version_table_schema=given.version_table_schema,
+        schemas=_listed(given.schemas or said.get("STILLROOM_SCHEMAS")),
+        version_table=given.version_table or said.get("STILLROOM_VERSION_TABLE") or None,
+        version_table_schema=given.version_table_schema or said.get("STILLROOM_VERSION_TABLE_SCHEMA") or None,
+        ini_section=given.section,
         heads=given.heads or 1,
+        models=tuple(filter(None, [getattr(given, "models", None)])),
         service_role=getattr(given, "service_role", None) or said.get(ROLE) or None,
         grants=_listed(getattr(given, "grants", None) or said.get(GRANTS)),
     )
+    return dataclasses.replace(found, url_variable=_url_variable(given.url_variable, found, said))
 
 
 def _config(given: str | None, named: str) -> Path:
-    tried = [Path(given)] if given else _places(named)
+    """As `verify` finds it."""
+    folders = [Path(named), Path("services", named), Path()] if named else [Path()]
+    tried = [Path(given)] if given else [folder / file for folder in folders for file in _CONFIGS]
     for each in tried:
-        if each.is_file():
+        if each.is_file() and (given or each.name == _CONFIGS[0] or b"[tool.alembic]" in each.read_bytes()):
             return each.absolute()
     raise faults.WrongRequest(
         "service-not-found",
         f"there is no Alembic configuration in {Path.cwd()}: looked for {', '.join(map(str, tried))}",
-        f"start it in the service's folder, or name the file (--config) or the service (--service, {SERVICE})",
+        "put alembic.ini into the image; or name the file (--config) or the service (--service, STILLROOM_SERVICE)",
     )
 
 
-def _places(named: str) -> list[Path]:
-    folders = [Path(each.format(name=named)) for each in _FOLDERS if named or "{" not in each]
-    if named:
-        folders = [*folders[1:], folders[0]]
-    return [
-        folder / file for folder in folders for file in _CONFIGS if file == _CONFIGS[0] or _is_alembic(folder / file)
-    ]
+def _url_variable(given: str | None, service: facts.ServiceFacts, said: Mapping[str, str]) -> str:
+    """The variable that env.py reads, chosen as `verify` chooses it; where MIGRATION_DATABASE_URL is set it may be empty."""
+    from ..projects import locations
+    from ..verifying import url_choice
 
-
-def _is_alembic(file: Path) -> bool:
-    return file.is_file() and b"[tool.alembic]" in file.read_bytes()
-
-
-def _url_variable(given: str | None, name: str, said: Mapping[str, str]) -> str:
-    """What is given; else the service's own variable, else DATABASE_URL, whichever is set."""
-    own = f"{name.upper().replace('-', '_')}_DATABASE_URL"
-    for each in (given, own, "DATABASE_URL"):
-        if each and (each == given or said.get(each)):
-            return each
-    there = sorted(each for each in said if each.endswith("DATABASE_URL") and each != DIRECT)
-    if said.get(DIRECT) and len(there) < 2:
-        return there[0] if there else "DATABASE_URL"
-    listed = f"; set are: {', '.join(there)}" if there else ""
-    raise faults.WrongRequest(
-        "url-variable-unclear",
-        f"{name}: neither {own} nor DATABASE_URL is set{listed}",
-        "name the variable that env.py reads: --url-variable NAME",
-    )
+    if given and said.get(DIRECT):
+        return given
+    env = locations.of(service).script_location / "env.py"
+    try:
+        return url_choice.choose(given, service.name, env, said)[0]
+    except faults.WrongRequest as fault:
+        if fault.code != "url-missing" or not said.get(DIRECT):
+            raise
+        return url_choice.DEFAULT
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import facts, log_lines
 from ..wire import telling
-from . import described, settings
+from . import described, quickly, settings
 
 if TYPE_CHECKING:
+    from ..verifying.verdict import Verdict
     from . import migrate
 
 __all__ = ["Told", "run"]
@@ -48,10 +49,15 @@ def run(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str,
     """
     said = os.environ if environ is None else environ
     log.info("Migration job starting")
-    wanted = settings.from_environment({**vars(arguments), "last_attempt": _last_attempt(arguments, said)}, said)
+    wanted = settings.from_environment(
+        {**vars(arguments), "prove": True, "last_attempt": _last_attempt(arguments, said)}, said
+    )
     service = described.service(arguments, said)
     log.info("Migration mode - running database migrations")
     recreated = _recreated(arguments, service, wanted, log, said)
+    quick = None if recreated else quickly.at_head(service, wanted, said)
+    if quick is not None:
+        return _nothing_to_do(quick, log)
     done = _migrated(service, wanted, log)
     told = {
         **done.to_dict(),
@@ -64,12 +70,35 @@ def run(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str,
     if done.outcome == "upgraded":
         log.info("Migrations applied successfully", service=service.name)
     else:
-        log.info("Database is at head already - no pending migrations", service=service.name)
-    log.info("Migration job completed successfully")
+        log.info(_AT_HEAD, service=service.name)
+    log.info(_COMPLETED)
     return told
 
 
+_AT_HEAD = "Database is at head already - no pending migrations"
+_COMPLETED = "Migration job completed successfully"
 _ACTIONS = {"upgraded": "migrations_applied", "nothing to do": "already_at_head"}
+
+
+def _nothing_to_do(found: Verdict, log: log_lines.Log) -> dict[str, Any]:
+    if not found.ready:
+        log.warning(found.message.removeprefix("DB not ready: "), mend=found.mend)
+    log.info(_AT_HEAD, service=found.service)
+    log.info(_COMPLETED)
+    return {
+        "outcome": "nothing to do",
+        "unchanged": True,
+        "state": "at_head",
+        "before": list(found.current),
+        "after": list(found.current),
+        "applied": [],
+        "tables": found.tables,
+        "action": "already_at_head",
+        "lock_wait_seconds": None,
+        "retries": 0,
+        "repaired": [],
+        "granted": [],
+    }
 
 
 def _last_attempt(arguments: argparse.Namespace, said: Mapping[str, str]) -> bool:

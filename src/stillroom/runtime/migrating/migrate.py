@@ -8,7 +8,6 @@ look -> nothing pending: done, without a lock
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from .. import facts, faults
 from ..applying import situation, upgrade
 from ..housekeeping import ending
+from ..ledger import entries
 from ..projects import bootstrap
 from ..standing import state
-from . import aftercare, exits, grants, lock, pooler, record, repair, retrying, session, settings, termination
+from . import aftercare, exits, grants, lock, pooler, proving, record, repair, retrying, session, settings, termination
 
 if TYPE_CHECKING:
     from ..wire import telling
 
-__all__ = ["Migration", "migrate"]
+__all__ = ["Migration", "locked", "looked", "migrate", "noting"]
 
 _TRIES_TO_CONNECT = 8
 
@@ -77,17 +77,21 @@ def migrate(
         ending.Terminated: it was ended from outside; rolled back, and noted.
     """
     tell.step("look")
-    found = _looked(service)
+    found = looked(service)
     found.need_migrations()
     target = _nothing_pending(found, wanted, tell)
     if target is not None:
         return Migration(upgrade.NOTHING, found, found, target)
-    with _locked(found, wanted, tell) as held:
+    with locked(found, wanted, tell) as held:
         return _under_lock(found.again(), wanted, tell, held, seen)
 
 
-def _looked(service: facts.ServiceFacts) -> situation.Situation:
-    """Where the service stands; many migrators that begin at once may use up the server's connections for a moment."""
+def looked(service: facts.ServiceFacts) -> situation.Situation:
+    """Where the service stands; many migrators that begin at once may use up the server's connections for a moment.
+
+    Raises:
+        faults.Fault: see `situation.look`.
+    """
     for attempt in range(_TRIES_TO_CONNECT):
         try:
             return situation.look(service)
@@ -103,12 +107,16 @@ def _nothing_pending(found: situation.Situation, wanted: settings.Settings, tell
     if wanted.repair or found.standing.state not in (state.AT_HEAD, state.BEHIND):
         return None
     target = upgrade.aim(found, wanted.to, tell)
-    return target if not target.pending and not aftercare.owed(found) else None
+    return target if not target.pending and not aftercare.owed(found, wanted) else None
 
 
 @contextmanager
-def _locked(found: situation.Situation, wanted: settings.Settings, tell: telling.Tell) -> Iterator[lock.Lock]:
-    """The lock of the service's version table."""
+def locked(found: situation.Situation, wanted: settings.Settings, tell: telling.Tell) -> Iterator[lock.Lock]:
+    """Holds the lock of the service's version table for as long as the block lasts; a signal to end cancels statements.
+
+    Raises:
+        faults.Fault: `pooler-in-between`, `migration-locked`, `lock-lost`; what connecting gives.
+    """
     name = f"stillroom migrate {found.service.name}"[:63]
     every = min(1.0, wanted.lock_timeout / 4) if wanted.lock_timeout else 1.0
     with pooler.told(found.url), _connected(session.Session(found.url, name, every)) as opened:
@@ -131,24 +139,35 @@ def _under_lock(
     seen: Sequence[str] | None,
 ) -> Migration:
     noted = record.Record(held, found, wanted, tell)
-    began = time.monotonic()
-    try:
+    with noting(noted, found, held):
         repaired = repair.repair(found, held, tell) if wanted.repair else ()
         target = upgrade.aim(found, wanted.to, tell)
         if target.pending:
             _as_planned(found, seen)
             noted.begin(target.rows)
-            after = _run(found, wanted, tell, held, noted, target)
-            outcome = upgrade.UPGRADED
+            after, outcome = _run(found, wanted, tell, held, noted, target), upgrade.UPGRADED
         else:
             after, outcome = found, upgrade.NOTHING
-            if aftercare.unfinished(held.session, found):
+            noted.proven = False
+            if aftercare.to_note(held.session, found, wanted):
                 noted.begin(target.rows)
+                noted.proven = _proven(found, tell)
         repair.report(after, held, tell)
         granted = grants.settle(after, held, tell)
-        noted.measures["run_seconds"] = round(time.monotonic() - began, 3)
-        noted.done(after.standing.applied)
-    except ending.Terminated:
+        noted.done(after.standing.applied, entries.DONE if target.pending else entries.NOTHING)
+    return Migration(outcome, found, after, target, held.waited, noted.retries, tuple(repaired), tuple(granted))
+
+
+@contextmanager
+def noting(noted: record.Record, found: situation.Situation, held: lock.Lock) -> Iterator[None]:
+    """What goes wrong inside of the block is noted in the ledger, and goes on its way.
+
+    Raises:
+        ending.Terminated: also where a signal has made a statement fail.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
         with ending.in_peace():
             noted.terminated(_now(found))
         raise
@@ -158,7 +177,6 @@ def _under_lock(
             raise ending.Terminated from fault
         noted.failed(fault, _now(found), fatal=exits.is_fatal(fault))
         raise
-    return Migration(outcome, found, after, target, held.waited, noted.retries, tuple(repaired), tuple(granted))
 
 
 def _run(
@@ -174,6 +192,22 @@ def _run(
     found.make_version_schema()
     tell.step("pending")
     return retrying.Runner(held, wanted, noted, tell).run(found, target)
+
+
+def _proven(found: situation.Situation, tell: telling.Tell) -> bool:
+    """Whether the schema is what its revisions make, so that its fingerprint may be recorded; told where it is not."""
+    try:
+        proof = proving.by_comparison(found, tell, found.standing.applied)
+    except faults.Fault as fault:
+        tell.warn(f"{found.service.name}: the schema could not be compared: {fault.message}", fault.mend)
+        return False
+    if not proof.holds:
+        tell.warn(
+            f"{found.service.name}: the schema of {found.database} differs from what its {proof.by} makes in "
+            f"{len(proof.lines)}: {proof.lines[0]}",
+            "its fingerprint is not recorded; bring it in line, or write a revision for it",
+        )
+    return proof.holds
 
 
 def _as_planned(found: situation.Situation, seen: Sequence[str] | None) -> None:

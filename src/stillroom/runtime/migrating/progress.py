@@ -21,10 +21,10 @@ class Progress:
         service: its name, for whoever looks at the lock.
         held: the lock.
         put: the limits.
-        noted: the entry in the ledger.
+        noted: the entry in the ledger; None: nothing is noted there revision by revision.
     """
 
-    def __init__(self, service: str, held: lock.Lock, put: limits.Limits, noted: record.Record) -> None:
+    def __init__(self, service: str, held: lock.Lock, put: limits.Limits, noted: record.Record | None) -> None:
         self._service = service
         self._lock = held
         self._limits = put
@@ -66,7 +66,8 @@ class Progress:
         """What was done is committed by now."""
         waiting, self._uncommitted = self._uncommitted, []
         for revision, seconds in waiting:
-            self._record.applied(revision, seconds)
+            if self._record is not None:
+                self._record.applied(revision, seconds)
 
     def ended(self) -> None:
         """`env.py` has ended: its connections are closed."""

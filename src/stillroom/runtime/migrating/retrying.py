@@ -35,13 +35,23 @@ class Runner:
         wanted: limits, and how often a revision is tried again.
         noted: the entry in the ledger.
         tell: for progress, and who blocks.
+        back: whether revisions are undone.
     """
 
-    def __init__(self, held: lock.Lock, wanted: settings.Settings, noted: record.Record, tell: telling.Tell) -> None:
+    def __init__(
+        self,
+        held: lock.Lock,
+        wanted: settings.Settings,
+        noted: record.Record,
+        tell: telling.Tell,
+        *,
+        back: bool = False,
+    ) -> None:
         self._lock = held
         self._wanted = wanted
         self._record = noted
         self._tell = tell
+        self._back = back
         self._limits = limits.Limits(wanted)
         self._concurrent: list[str] = []
 
@@ -62,25 +72,31 @@ class Runner:
             except faults.Fault as fault:
                 self._explain(fault)
                 if not _may_go_again(fault, went) or tries >= self._wanted.lock_retries:
-                    raise half_applied.failure(found, fault, went, self._tell) from fault
+                    raise self._failure(found, fault, went) from fault
                 tries += 1
                 self._pause(found, fault, went, tries)
                 now = found.again()
                 continue
-            if went.held and _closer(now, after) and not _there(after, target):
+            if went.held and _moved(now, after) and not _there(after, target):
                 now, tries = after, 0  # env.py holds the transaction: a revision each time that it runs
                 continue
             upgrade.judge(found, target, after, went)
             return after
 
+    def _failure(self, found: situation.Situation, fault: faults.Fault, went: walk.Walk) -> faults.Fault:
+        if not self._back:
+            return half_applied.failure(found, fault, went, self._tell)
+        fault.message += f"; {found.database} is at {', '.join(found.again().standing.applied) or 'no revision'}"
+        return fault
+
     def _progress(self, found: situation.Situation) -> progress.Progress:
-        return progress.Progress(found.service.name, self._lock, self._limits, self._record)
+        return progress.Progress(found.service.name, self._lock, self._limits, None if self._back else self._record)
 
     def _walk(self, found: situation.Situation, target: upgrade.Aim, went: walk.Walk) -> situation.Situation:
         companion = went.companion
         try:
             with environment.working_on(found.service, found.url), self._limits.sparing_concurrent():
-                walk.upgrade(found.of, target.name, went, self._tell)
+                walk.upgrade(found.of, target.name, went, self._tell, back=self._back)
         finally:
             if isinstance(companion, progress.Progress):
                 companion.ended()
@@ -121,8 +137,8 @@ def _may_go_again(fault: faults.Fault, went: walk.Walk) -> bool:
     return fault.data.get("sqlstate") in _NO_LOCK and not (went.current is not None and went.current.committed)
 
 
-def _closer(before: situation.Situation, after: situation.Situation) -> bool:
-    return len(after.standing.pending) < len(before.standing.pending)
+def _moved(before: situation.Situation, after: situation.Situation) -> bool:
+    return after.standing.applied != before.standing.applied
 
 
 def _there(after: situation.Situation, target: upgrade.Aim) -> bool:

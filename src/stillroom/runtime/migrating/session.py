@@ -113,6 +113,10 @@ class Session:
             if asked is None:
                 return
             self._answer(conn, *asked)
+            if (
+                conn.invalidated
+            ):  # the server has ended it; SQLAlchemy would connect again, to a session without the lock
+                return
 
     def _answer(
         self, conn: Connection, work: Callable[[Connection], Any], future: concurrent.futures.Future[Any]

@@ -37,6 +37,7 @@ class Settings:
             longer says so itself (`stillroom_statement_timeout = "2h"`).
         lock_retries: how often a revision that got no lock is tried again.
         repair: whether INVALID indexes are repaired before anything else.
+        prove: whether a database where nothing is to be done gets the fingerprint that it lacks, after an empty diff.
         last_attempt: whether nobody starts another one after this; services that wait need not wait any longer then.
     """
 
@@ -47,6 +48,7 @@ class Settings:
     lock_retries: int = 10
     repair: bool = False
     last_attempt: bool = False
+    prove: bool = False
 
 
 def seconds(text: str | float, what: str) -> float:

@@ -14,9 +14,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import faults, secrecy
-from . import lock
+
+if TYPE_CHECKING:
+    from . import lock
 
 __all__ = ["LOG", "cancelling", "last_word", "pause"]
 

@@ -120,7 +120,13 @@ class Walk:
 
 
 def upgrade(
-    of: project.Project, to: str, walk: Walk, tell: telling.Tell | None = None, *, folder: Path | None = None
+    of: project.Project,
+    to: str,
+    walk: Walk,
+    tell: telling.Tell | None = None,
+    *,
+    folder: Path | None = None,
+    back: bool = False,
 ) -> None:
     """Upgrades the database that `env.py` connects to.
 
@@ -130,6 +136,7 @@ def upgrade(
         walk: filled as it goes, so that it is there when something is raised.
         tell: for progress: a step a revision.
         folder: version files that replace the project's own.
+        back: whether `to` lies behind: a downgrade.
 
     Raises:
         faults.Fault: what a revision or `env.py` raised; `env-did-nothing` if `env.py` never ran migrations.
@@ -138,15 +145,15 @@ def upgrade(
 
     config = of.config(folder)
     script = of.script(config)
-    called = False
+    called, doing = False, "downgrade" if back else "upgrade"
 
     def steps(applied: Any, context: MigrationContext) -> Iterator[Any]:
         nonlocal called
         called = True
         walk.held = bool(context._in_external_transaction)
-        for step in script._upgrade_revs(to, applied):
+        for step in script._downgrade_revs(to, applied) if back else script._upgrade_revs(to, applied):
             if tell is not None:
-                tell.step(f"upgrade {step.revision.revision}")
+                tell.step(f"{doing} {step.revision.revision}")
             ran = Ran(str(step.revision.revision))
             step.migration_fn = _watched(step, ran, walk, context)
             yield step
