@@ -22,8 +22,9 @@ rel AS MATERIALIZED (
       AND (SCHEMAS IS NULL OR n.nspname = ANY (SCHEMAS))
       AND (TABLES IS NULL OR n.nspname || '.' || c.relname = ANY (TABLES))
       AND c.oid IS DISTINCT FROM NOT_TABLE
-      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      AND c.oid <> ALL (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend d
+                              WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass
+                                AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'))
 ),
 item AS MATERIALIZED (
     SELECT x.kind, x.name, x.definition FROM (
@@ -90,8 +91,9 @@ item AS MATERIALIZED (
           AND CASE WHEN TABLES IS NULL THEN SCHEMAS IS NULL OR n.nspname = ANY (SCHEMAS)
                    ELSE EXISTS (SELECT FROM rel r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
                                 WHERE a.attnum > 0 AND NOT a.attisdropped AND (a.atttypid = t.oid OR a.atttypid = t.typarray)) END
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                          WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+          AND t.oid <> ALL (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend d
+                                  WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass
+                                    AND d.classid = 'pg_catalog.pg_type'::regclass AND d.deptype = 'e'))
     ) x
     WHERE x.definition IS NOT NULL
     LIMIT (SELECT 1000000000)
