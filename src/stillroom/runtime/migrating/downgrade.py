@@ -1,4 +1,4 @@
-"""`downgrade --to REVISION`: explicit, with its plan and what it loses told first, and the present revision as confirmation."""
+"""`downgrade --to REVISION`: explicit; what it loses is told first, and the present revision confirms it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Loss", "Plan", "carry_out", "plan", "run"]
 
 _HARMLESS = frozenset(
-    {"drop_index", "create_index", "drop_constraint", "create_foreign_key", "create_unique_constraint", "create_check_constraint",
-     "create_table", "create_primary_key", "add_column", "rename_table", "batch_alter_table", "create_table_comment",
-     "drop_table_comment", "f"}
+    {"drop_index", "create_index", "drop_constraint", "create_foreign_key", "create_unique_constraint",
+     "create_check_constraint", "create_primary_key", "create_table", "add_column", "rename_table",
+     "batch_alter_table", "create_table_comment", "drop_table_comment", "f"}
 )  # fmt: skip
 
 

@@ -45,8 +45,8 @@ def stamp(found: situation.Situation, wanted: settings.Settings, tell: job.Told)
     """Stamps a service's database.
 
     Returns:
-        `outcome` (`stamped`, `nothing to do`), `before` and `after` (revisions), `proof` (`fingerprint`, `history`, `models`,
-        or "" where nothing had to be proven).
+        `outcome` (`stamped`, `nothing to do`), `before` and `after` (revisions), `proof` (`fingerprint`, `history`,
+        `models`, or "" where nothing had to be proven).
 
     Raises:
         faults.RefusedFault: `stamp-unproven` with the difference; `nothing-to-adopt` where there is no table.
