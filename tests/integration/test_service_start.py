@@ -244,13 +244,12 @@ def test_a_service_does_not_start_without_a_url(shop: projects.Made, database: D
     assert "no URL" in line
 
 
-@pytest.mark.parametrize("environment", ["staging", "production", "prod", ""])
-@pytest.mark.parametrize("migrates", ["false", "true"])
+@pytest.mark.parametrize("environment", ["production", ""])
 def test_a_protected_service_never_migrates_whatever_else_is_set(
-    shop: projects.Made, database: Database, environment: str, migrates: str
+    shop: projects.Made, database: Database, environment: str
 ) -> None:
-    """Not by SKIP_MIGRATIONS, not by DB_FORCE_RECREATE: it verifies, and refuses."""
-    line = refused(shop, database, ENVIRONMENT=environment, SKIP_MIGRATIONS=migrates, DB_FORCE_RECREATE="true")
+    """Not by SKIP_MIGRATIONS, not by DB_FORCE_RECREATE: it verifies, and refuses. All of the matrix: test_service_mode."""
+    line = refused(shop, database, ENVIRONMENT=environment, SKIP_MIGRATIONS="false", DB_FORCE_RECREATE="true")
     assert line.startswith("DB not ready: Database is empty")
     assert database.fetch("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
 
@@ -287,10 +286,9 @@ def test_a_migration_that_fails_at_a_start_ends_it_with_its_reason(shop: project
     assert "division by zero" in line
 
 
-@pytest.mark.parametrize("name", ["SKIP_MIGRATIONS", "VERIFY_DEPTH", "STILLROOM_AHEAD"])
+@pytest.mark.parametrize("name", ["VERIFY_DEPTH", "STILLROOM_AHEAD"])
 def test_a_setting_that_makes_no_sense_ends_a_start(shop: projects.Made, database: Database, name: str) -> None:
     """Nothing falls back to something else."""
-    migrate(shop, database)
     assert name in refused(shop, database, **{name: "perhaps"})
 
 

@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from shared.database.base import DatabaseManager
 from shared.database.init_manager import initialize_service_database
-
 from stillroom.runtime.service import ends_plainly, force_recreate_requested, logger
 
 

@@ -42,7 +42,8 @@ async def verify(
         service_name: for messages, and to find the project.
         alembic_ini_path: of the project; None: found.
         depth: `stamp` or `deep`.
-        environ: `STILLROOM_SERVICE`, `STILLROOM_VERSION_TABLE`, `STILLROOM_AHEAD`.
+        environ: `STILLROOM_SERVICE`, `STILLROOM_VERSION_TABLE`, `STILLROOM_VERSION_TABLE_SCHEMA`, `STILLROOM_SCHEMAS`,
+            `STILLROOM_AHEAD`: as for `python -m stillroom.runtime verify`.
 
     Raises:
         faults.Fault: `DB not ready: …`: the files don't tell what is expected, or a setting makes no sense. What the
@@ -58,7 +59,11 @@ async def verify(
         return _no_config(service_name)
     try:
         wanted = expected.expected(
-            config, service=service_name, version_table=environ.get("STILLROOM_VERSION_TABLE") or None
+            config,
+            service=service_name,
+            version_table=environ.get("STILLROOM_VERSION_TABLE") or None,
+            version_schema=environ.get("STILLROOM_VERSION_TABLE_SCHEMA") or None,
+            schemas=_listed(environ.get("STILLROOM_SCHEMAS", "")),
         )
     except faults.Fault as fault:
         raise _prefixed(fault) from fault
@@ -129,6 +134,10 @@ async def _ask(engine: AsyncEngine, statement: str) -> Any:
         finally:
             await driver.set_autocommit(False)
         return row[0]
+
+
+def _listed(text: str) -> tuple[str, ...] | None:
+    return tuple(each.strip() for each in text.split(",") if each.strip()) or None
 
 
 def _prefixed(fault: faults.Fault) -> faults.Fault:
