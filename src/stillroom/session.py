@@ -207,6 +207,8 @@ class Session:
             extensions=service.extensions,
             heads=service.heads,
             version_width=service.version_width,
+            service_role=service.service_role,
+            grants=service.grants,
             neighbours=service.shares_with,
             protected=self.environment.protected,
             scratch_server_variable=SCRATCH_SERVER if elsewhere else None,
