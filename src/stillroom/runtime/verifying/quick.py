@@ -40,6 +40,7 @@ _BELOW = re.compile(
     rb"\b(?:down_revision|branch_labels|depends_on)\b|^[ \t]*revision\b|\bimport\b.*(?:\brevision\b|\*)|\bglobals\b",
     re.MULTILINE,
 )
+_WORDS = (b"revision", b"branch_labels", b"depends_on", b"import", b"globals")
 _TEXTS = re.compile(_TEXT)
 
 Quick = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -56,7 +57,7 @@ def look(source: bytes) -> Quick | None:
     start = docstring.end() if docstring is not None else 0
     body = _BODY.search(source, start)
     end = body.start() if body is not None else len(source)
-    if _BELOW.search(source, end) is not None:
+    if any(source.find(word, end) >= 0 for word in _WORDS) and _BELOW.search(source, end) is not None:
         return None
     found: dict[bytes, bytes] = {}
     for line in source[start:end].split(b"\n"):
@@ -64,8 +65,10 @@ def look(source: bytes) -> Quick | None:
         if said is None:
             if _OTHER.fullmatch(line) is None:
                 return None
-        elif found.setdefault(said[1], said[2]) is not said[2]:
+            continue
+        if said[1] in found:
             return None
+        found[said[1]] = said[2]
     if b"revision" not in found or b"down_revision" not in found:
         return None
     own = _several(found[b"revision"])
