@@ -33,5 +33,7 @@ def of(service: model.Service) -> facts.ServiceFacts:
         extensions=service.extensions,
         heads=service.heads,
         version_width=service.version_width,
+        service_role=service.service_role,
+        grants=service.grants,
         neighbours=service.shares_with,
     )
