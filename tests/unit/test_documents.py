@@ -28,6 +28,7 @@ _NO_CODES = {
     "dist-packages",
     "create-database",
     "given-url",
+    "no-store",
     "site-packages",
     "stillroom-connection",
     "stillroom-session",
