@@ -194,6 +194,7 @@ class Session:
             setup=service.setup,
             run_in=service.run_in,
             bootstrap=service.bootstrap,
+            env_file=service.env_file,
             url=None if service.url is None else dict(service.url),
             given_url_variable=SERVICE_URL if self._uses_embedded_database else None,
             password_variable=PASSWORD if self._has_command(service) else None,

@@ -60,6 +60,7 @@ class Service:
         python: interpreter. Target local: an absolute path, None: the one that runs stillroom. Elsewhere: a command or
             path over there, None: the target's own choice.
         env: plain variables (no secrets) that the service's settings classes need; treat as read-only.
+        env_file: a file in `path` with further variables, which are set where they are not set already; None: none.
         time_limit: seconds that one operation on this service may take.
         after: names of services whose databases are upgraded first.
         namespace: Kubernetes namespace; None: the one of the kubectl context.
@@ -106,6 +107,7 @@ class Service:
     url: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
     password_command: tuple[str, ...] | None = None
     version_width: int | None = None
+    env_file: str | None = None
 
     @property
     def url_source(self) -> str:
