@@ -75,6 +75,7 @@ def preload() -> None:
     for module in operations.modules():
         with contextlib.suppress(ImportError):
             operations.load(module)
+    gc.freeze()  # what is imported stays: only what the rehearsal leaves is to be looked through
     # Workers get on without it, whatever goes wrong in it with libraries of other versions.
     with contextlib.suppress(Exception):
         operations.load("connections.compiled").share()
