@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillroom import errors, layout, passwords, told
 from stillroom.embedded import export
-from stillroom.registry import load, model
+from stillroom.registry import model
 from stillroom.runtime import facts, faults
 from stillroom.runtime.wire import protocol
 from stillroom.secrets import Secret
@@ -21,25 +21,12 @@ from stillroom.targets import base, channel, local
 if TYPE_CHECKING:
     from stillroom.embedded import server
 
-__all__ = ["SCRATCH_SERVER", "Session", "head_start"]
+__all__ = ["SCRATCH_SERVER", "Session"]
 
 PASSWORD = "STILLROOM_PASSWORD"  # noqa: S105 - a variable's name
 SCRATCH_SERVER = "STILLROOM_SCRATCH_SERVER"
 SERVICE_URL = "STILLROOM_SERVICE_URL"
 _TIDY_SECONDS = 30.0
-
-
-def head_start() -> local.Local:
-    """This machine as a target, whose preloaded parent for our own interpreter starts at once.
-
-    Most services use it, and it has more to import than we have until the registry is read. Nothing is started where
-    services.yaml names interpreters. Close it if no session does.
-    """
-    machine = local.Local()
-    with contextlib.suppress(errors.StillroomError, OSError):
-        if b"python:" not in load.find().read_bytes():
-            machine.prepare([None])
-    return machine
 
 
 class Session:
@@ -49,7 +36,7 @@ class Session:
         fleet: from the registry.
         environment: one of its environments.
         jobs: how many services are worked on at a time.
-        machine: this machine as a target, if it was begun earlier (`head_start`); closed with the session.
+        machine: this machine as a target, if it was begun earlier (see `head_start`); closed with the session.
     """
 
     def __init__(

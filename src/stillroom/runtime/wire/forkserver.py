@@ -76,6 +76,7 @@ def preload() -> None:
     for module in operations.modules():
         with contextlib.suppress(Exception):
             operations.load(module)
+    gc.freeze()  # what is imported stays: only what the rehearsal leaves is to be looked through
     with contextlib.suppress(Exception):
         operations.load("connections.compiled").share()
         importlib.import_module(".rehearsal", __package__).rehearse()
