@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom import bring_home, cleanup, errors, fleet, protection, session
+from stillroom import bring_home, cleanup, errors, fleet, protection, session, sharing
 from stillroom.registry import model
 from stillroom.runtime.reading import one_head
 
@@ -289,6 +289,7 @@ def _asked(opened: session.Session, service: model.Service, options: Options) ->
         "accept_loss": list(options.accept_loss),
         "carry_over": options.carry_over,
         "reset_in_place": options.reset_in_place,
+        **(sharing.asked(opened, service) if options.reset_in_place else {}),
         "allow_marked": options.permission.environment,
         "expect_database": options.permission.database,
     }

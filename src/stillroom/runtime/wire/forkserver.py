@@ -77,6 +77,7 @@ def preload() -> None:
         with contextlib.suppress(Exception):
             operations.load(module)
     with contextlib.suppress(Exception):
+        operations.load("connections.compiled").share()
         importlib.import_module(".rehearsal", __package__).rehearse()
     gc.collect()
     gc.freeze()
