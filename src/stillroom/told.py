@@ -22,6 +22,7 @@ def of(service: model.Service) -> facts.ServiceFacts:
         setup=service.setup,
         run_in=service.run_in,
         bootstrap=service.bootstrap,
+        env_file=service.env_file,
         url=None if service.url is None else dict(service.url),
         models=service.models,
         metadata=service.metadata,

@@ -43,15 +43,19 @@ def read(files: Sequence[revision_file.File], state: Path, workers: int) -> list
         state: folder of what stillroom keeps between runs; nothing is kept where it can't be written.
         workers: processes that read what is not known yet, if it is much.
     """
+    with revision_file.uncollected():  # tens of thousands of small things, none of them in a circle
+        return _read(files, state, workers)
+
+
+def _read(files: Sequence[revision_file.File], state: Path, workers: int) -> list[revision_file.Revision | Problem]:
     known = _load(state)
     keys = [_key(each) for each in files]
     found: list[revision_file.Revision | Problem | None] = [
         _remembered(file, known.get(key)) for file, key in zip(files, keys, strict=True)
     ]
     missing = [at for at, each in enumerate(found) if each is None]
-    answers = revision_workers.read_all([files[at] for at in missing], workers, _read)
     told = {}
-    for at, each in zip(missing, answers, strict=True):
+    for at, each in zip(missing, _answers([files[at] for at in missing], workers), strict=True):
         if isinstance(each, list):
             told[keys[at]] = each
             found[at] = _remembered(files[at], each)
@@ -62,12 +66,19 @@ def read(files: Sequence[revision_file.File], state: Path, workers: int) -> list
     return [each for each in found if each is not None]
 
 
-def _read(file: revision_file.File) -> list[Any] | revision_file.Revision | Problem:
-    """What is kept of a file (it goes from one process to another without the source), or the file that is not whole."""
-    from stillroom.history import plain_reading  # its expressions take time to build: not where everything is known
+def _answers(
+    files: Sequence[revision_file.File], workers: int
+) -> Sequence[list[Any] | revision_file.Revision | Problem]:
+    """What is kept of each file (it goes from one process to another without the source), or the file if not whole."""
+    if not files:
+        return []
+    from stillroom.history import plain_reading  # its expressions take time to build: once, before there are children
 
-    found = plain_reading.read(file) or revision_file.read_outline(file)
-    return _told(found) or found
+    def answer(file: revision_file.File) -> list[Any] | revision_file.Revision | Problem:
+        found = plain_reading.read(file) or revision_file.read_outline(file)
+        return _told(found) or found
+
+    return revision_workers.read_all(files, workers, answer)
 
 
 def _key(file: revision_file.File) -> str:

@@ -186,6 +186,7 @@ BY_FIELD: Mapping[str, Callable[[str], str | None]] = {
     "path": _filled,
     "config": _filled,
     "ini_section": _filled,
+    "env_file": _filled,
     "script_location": _filled,
     "version_locations": _filled,
     "prepend_sys_path": _filled,

@@ -62,6 +62,7 @@ class Service:
         python: interpreter. Target local: an absolute path, None: the one that runs stillroom. Elsewhere: a command or
             path over there, None: the target's own choice.
         env: plain variables (no secrets) that the service's settings classes need; treat as read-only.
+        env_file: a file in `path` with further variables, which are set where they are not set already; None: none.
         time_limit: seconds that one operation on this service may take.
         after: names of services whose databases are upgraded first.
         namespace: Kubernetes namespace; None: the one of the kubectl context.
@@ -110,6 +111,7 @@ class Service:
     version_width: int | None = None
     service_role: str | None = None
     grants: tuple[str, ...] | None = None
+    env_file: str | None = None
 
     @property
     def url_source(self) -> str:

@@ -209,6 +209,10 @@ class ServiceShape(_Shape):
     """Plain variables, no secrets, that the service's settings classes need to be importable; those of `defaults` and
     of the service are merged. Default: none."""
 
+    env_file: str | None = None
+    """A file like `.env`, relative to `path`, with variables that are set where they are not set already; passwords in it
+    stay there. It may be missing. Default: none is read."""
+
     time_limit: Seconds = 120.0
     """Seconds that one operation on the service may take. Default 120: large services need up to 23 to import."""
 

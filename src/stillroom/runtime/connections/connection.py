@@ -90,16 +90,17 @@ def run(
 
 
 def check_server(url: str, fault: faults.Fault) -> None:
-    """Whether the server still answers; where it does not, nobody's code is to blame for what failed.
+    """Whether the server still answers, and has room; where not, nobody's code is to blame for what failed.
 
     Args:
         url: of the database that was worked on.
         fault: what failed.
 
     Raises:
-        faults.Fault: `fault` itself, if it says that nobody answers; what connecting gives.
+        faults.Fault: `fault` itself, if it says that nobody answers, or that disk, memory or connections are used up;
+            what connecting gives.
     """
-    if fault.code == "database-unreachable":
+    if fault.code in diagnosis.OF_THE_SERVER:
         raise fault
     run(url, lambda conn: conn.exec_driver_sql("SELECT 1").close())
 

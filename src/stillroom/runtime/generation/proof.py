@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import faults
-from ..connections import connection, sqltext
+from ..connections import connection, diagnosis, sqltext
 from ..projects import project
 from ..replay import history
 from ..schema import catalog, ownership
@@ -252,7 +252,10 @@ class _WayBack:
 
 
 class _judged:  # noqa: N801 - reads as the statement it makes
-    """Names a fault of the block as a judgement on the revision; refusals (the guard's) stay what they are."""
+    """Names a fault of the block as a judgement on the revision.
+
+    Refusals (the guard's), and faults about what the server lacks, stay what they are.
+    """
 
     def __init__(self, code: str, sentence: str) -> None:
         self._code = code
@@ -263,6 +266,8 @@ class _judged:  # noqa: N801 - reads as the statement it makes
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if not isinstance(error, faults.Fault) or isinstance(error, faults.RefusedFault):
+            return
+        if error.code in diagnosis.OF_THE_SERVER:
             return
         data = {**error.data, "cause": error.code}
         raise faults.JudgedFault(

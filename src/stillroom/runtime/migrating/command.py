@@ -9,26 +9,38 @@ import argparse
 import json
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import faults, log_lines
 from ..housekeeping import ending
 from . import described, exits, termination
 
-__all__ = ["main"]
+__all__ = ["Finished", "main"]
+
+Finished = Callable[[argparse.Namespace, int, Mapping[str, Any]], None]
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], finished: Finished | None = None) -> int:
     """Runs one of the subcommands; gives the exit code.
 
     Args:
         argv: its name and its arguments.
+        finished: is told how it ended: the arguments, the exit code, and what it came to (nothing where it failed).
     """
     arguments = _parser().parse_args(list(argv))
     log = log_lines.Log(_to_stderr) if arguments.json else log_lines.Log()
+    told: dict[str, Any] = {}
+
+    def work() -> dict[str, Any]:
+        told.update(_carried_out(arguments, log))
+        return told
+
     ending.listen()
-    return _ended(arguments, log, lambda: ending.watched(lambda: _carried_out(arguments, log)))
+    code = _ended(arguments, log, lambda: ending.watched(work))
+    if finished is not None:
+        finished(arguments, code, told)
+    return code
 
 
 def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[], dict[str, Any]]) -> int:

@@ -34,7 +34,7 @@ def run(service: facts.ServiceFacts, url: str, tell: telling.Tell) -> None:
 
     Raises:
         faults.Fault: what the function raised; `bootstrap-failed` with the command's exit code.
-        faults.RefusedFault: `bootstrap-elsewhere`, where the service's own database differs after a command that was to
+        faults.ProjectFault: `bootstrap-elsewhere`, where the service's own database differs after a command that was to
             work on another one.
     """
     if service.bootstrap is None:
@@ -107,7 +107,7 @@ def _not_elsewhere(service: facts.ServiceFacts, url: str, own: str | None, tell:
     yield
     difference = catalog.compare(before, connection.run(own, catalog.snapshot))
     if not difference.empty:
-        raise faults.RefusedFault(
+        raise faults.ProjectFault(
             "bootstrap-elsewhere",
             f"{service.name}: while its bootstrap ran for {urls.address(url)}, the service's own database "
             f"{urls.address(own)} changed: {difference.lines()[0]}",

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from .. import facts, secrecy
-from . import source_kinds
+from . import env_file, source_kinds
 
 __all__ = ["DIRECT", "EVERYBODY", "direct_variable", "given", "keep_secret", "of", "own", "pointed_at", "url"]
 
@@ -30,6 +30,7 @@ _own: dict[str, str] = {}
 
 def of(service: facts.ServiceFacts) -> source_kinds.Source:
     """The way that the registry declares."""
+    env_file.load(service)
     said = service.url or {}
     if "variables" in said:
         return source_kinds.Parts(service, said["variables"])

@@ -25,6 +25,10 @@ _CODE = "restore-failed"
 _LOCK_TIMEOUT = "55P03"
 # As psql writes it with VERBOSITY verbose: where, severity (in the server's language), SQLSTATE, message.
 _SAID = re.compile(r"^psql:[^\n]*?: (?P<severity>\S+):  (?P<state>[0-9A-Z]{5}): (?P<message>.*)$", re.MULTILINE)
+_MENDS = {
+    "53100": "make room on the server's disk, then again",
+    "53200": "raise max_locks_per_transaction on the server, or give it more memory, then again",
+}
 _STOPPED_AT_ERROR = 3  # psql's exit status for it; others: it was lost, or lost the server
 _NOTHING = "nothing was changed"
 _EITHER = "the database holds what was there before or the dump, one of them whole"
@@ -169,7 +173,7 @@ class _Client:
             raise faults.DatabaseFault(
                 _CODE,
                 f"the dump could not be restored: {found['message']} (SQLSTATE {found['state']})",
-                "mend what it names, then again",
+                _MENDS.get(found["state"], "mend what it names, then again"),
                 detail=said,
                 data={"sqlstate": found["state"]},
             )

@@ -9,6 +9,7 @@ It needs SQLAlchemy and the driver. structlog, FastAPI and prometheus-client are
 
 from __future__ import annotations
 
+from ..verifying.verdict import NotReady
 from .base import BaseFastAPIService
 from .database import DatabaseManager
 from .failing import FailsPlainly, ends_plainly
@@ -16,6 +17,7 @@ from .health import add_health_endpoints
 from .init_manager import DatabaseInitManager, initialize_service_database
 from .lifespan import lifespan, prepare_database
 from .logs import configure_logging, logger
+from .migration import MigrationFailed
 from .mode import force_recreate_requested
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "DatabaseInitManager",
     "DatabaseManager",
     "FailsPlainly",
+    "MigrationFailed",
+    "NotReady",
     "add_health_endpoints",
     "configure_logging",
     "ends_plainly",

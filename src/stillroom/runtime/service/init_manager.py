@@ -123,7 +123,10 @@ class DatabaseInitManager:
 
     async def _run_migrations_mode(self) -> dict[str, Any]:
         if self.force_recreate:
-            mode.need_free_environment(self._environ)
+            try:
+                mode.need_free_environment(self._environ)
+            except faults.RefusedFault as fault:
+                raise migration.refused(fault) from fault
         action = await migration.migrate(
             self.database_manager,
             self.service_name,

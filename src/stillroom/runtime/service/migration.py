@@ -20,16 +20,19 @@ from typing import Any
 
 from .. import faults
 from ..connections import urls
-from . import database, logs, metrics, places
+from . import database, logs, metrics, places, pushing
 
-__all__ = ["MigrationFailed", "migrate"]
+__all__ = ["MigrationFailed", "migrate", "refused"]
 
 FAILED = "Migration failed"
 
 # Said by whoever is the Job: its script, or the command line.
 _OF_THE_JOB = ("Migration job starting", "Migration job completed successfully")
 _LINE_LIMIT = 1 << 20
-_REFUSED = 22
+_WRONG, _REFUSED = 20, 22
+
+# A start may never recreate, so that is said by an argument alone; and what it measured is pushed here.
+_NOT_FOR_THE_CHILD = ("DB_FORCE_RECREATE", pushing.VARIABLE)
 
 
 class MigrationFailed(faults.Fault):
@@ -74,18 +77,18 @@ async def migrate(
     arguments += ["--config", config] if config else []
     arguments += ["--models", models_module] if models_module else []
     arguments += ["--force-recreate"] if force_recreate else []
-    child = {name: value for name, value in environ.items() if name != "DB_FORCE_RECREATE"}
+    child = {name: value for name, value in environ.items() if name not in _NOT_FOR_THE_CHILD}
     child |= {variable: _url(manager, environ.get(variable)), "LOG_FORMAT": "json", "PYTHONSAFEPATH": "1"}
     started = time.monotonic()
-    outcome, told = "failed", {}
+    code, told = _WRONG, {}
     try:
         told = await _run(arguments, child)
-        outcome = "nothing" if told["action"] == "already_at_head" else "done"
+        code = 0
     except MigrationFailed as failed:
-        outcome = "refused" if failed.exit_code == _REFUSED else "failed"
+        code = failed.exit_code
         raise
     finally:
-        _measure(service_name, outcome, time.monotonic() - started, told)
+        await _measure(service_name, code, time.monotonic() - started, told, environ)
     return str(told["action"])
 
 
@@ -112,7 +115,10 @@ async def _run(arguments: list[str], environ: dict[str, str]) -> dict[str, Any]:
             raise
     if code != 0:
         raise _failed(error, code)
-    told: dict[str, Any] = json.loads(answer)
+    before, _, last = answer.rstrip(b"\n").rpartition(b"\n")
+    if before:  # what env.py has printed
+        sys.stdout.write(before.decode(errors="replace") + "\n")
+    told: dict[str, Any] = json.loads(last)
     return told
 
 
@@ -143,6 +149,13 @@ def _read(raw: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return line if isinstance(line, dict) and {"level", "event"} <= line.keys() else None
+
+
+def refused(fault: faults.Fault) -> MigrationFailed:
+    """A refusal that needed no other process, as that one would have said it."""
+    failed = MigrationFailed(fault.code, f"{FAILED}: {fault.message}", fault.mend)
+    failed.exit_code = _REFUSED
+    return failed
 
 
 def _failed(error: dict[str, Any], code: int) -> MigrationFailed:
@@ -198,10 +211,25 @@ def _signals_go_on(process: asyncio.subprocess.Process) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _measure(service: str, outcome: str, seconds: float, told: Mapping[str, Any]) -> None:
+async def _measure(
+    service: str, code: int, seconds: float, told: Mapping[str, Any], environ: Mapping[str, str]
+) -> None:
+    """For `/metrics`; and pushed, where a gateway is named: of a Job nobody will scrape any."""
+    outcome = pushing.outcome(code, told.get("action"))
+    revision = ",".join(sorted(told.get("after") or ()))
+    lock_wait, retries = told.get("lock_wait_seconds") or 0.0, told.get("retries") or 0
     found = metrics.instruments()
-    if found is None:
-        return
-    found.migrated(service, outcome, seconds, told.get("lock_wait_seconds") or 0.0, told.get("retries") or 0)
-    if told.get("after"):
-        found.at(service, ",".join(sorted(told["after"])))
+    if found is not None:
+        found.migrated(service, outcome, seconds, lock_wait, retries)
+        if revision:
+            found.at(service, revision)
+    await asyncio.to_thread(
+        pushing.push_migration,
+        service,
+        outcome,
+        seconds,
+        revision=revision,
+        lock_wait=lock_wait,
+        retries=retries,
+        environ=environ,
+    )

@@ -12,12 +12,25 @@ from typing import Any
 
 from . import extras, logs, metrics
 
-__all__ = ["JOB", "VARIABLE", "push_migration"]
+__all__ = ["JOB", "VARIABLE", "outcome", "push_migration"]
 
 VARIABLE = "PROMETHEUS_PUSHGATEWAY_URL"
 JOB = "stillroom_migration"
 
 _SECONDS = 5.0
+_ENDED = {22: "refused", 143: "terminated"}
+
+
+def outcome(code: int, action: str | None) -> str:
+    """How a run ended, in the ledger's words.
+
+    Args:
+        code: its exit code.
+        action: `already_at_head` or another; None where it failed.
+    """
+    if code != 0:
+        return _ENDED.get(code, "failed")
+    return "nothing" if action == "already_at_head" else "done"
 
 
 def push_migration(
