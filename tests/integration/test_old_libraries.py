@@ -77,13 +77,14 @@ def test_preflight_names_an_alembic_that_does_not_read_pyproject(told: Told) -> 
     assert codes == {"alembic-old"}
 
 
-@pytest.mark.parametrize("command", ["status", "regenerate"])
 @pytest.mark.parametrize(
-    ("name", "code", "mend"),
+    ("command", "name", "code", "mend"),
     [
-        (_OLD.name, "sqlalchemy-old", "pip install 'sqlalchemy>=1.4'"),
-        (_BROKEN.name, "sqlalchemy-broken", "pip install --upgrade sqlalchemy"),
-        (_TOML.name, "alembic-old", "pip install 'alembic>=1.16'"),
+        ("status", _OLD.name, "sqlalchemy-old", "pip install 'sqlalchemy>=1.4'"),
+        ("regenerate", _OLD.name, "sqlalchemy-old", "pip install 'sqlalchemy>=1.4'"),
+        ("status", _BROKEN.name, "sqlalchemy-broken", "pip install --upgrade sqlalchemy"),
+        ("regenerate", _BROKEN.name, "sqlalchemy-broken", "pip install --upgrade sqlalchemy"),
+        ("regenerate", _TOML.name, "alembic-old", "pip install 'alembic>=1.16'"),
     ],
 )
 def test_commands_say_the_same(told: Told, command: str, name: str, code: str, mend: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
-from ..projects import project, sources
+from ..projects import alembic_config, project, sources
 from ..reading import made_tables
 from . import preflight_project, preflight_versions
 from .preflight_findings import Findings
@@ -75,6 +75,9 @@ class _Preflight:
             project.enter(self.service)
         self._files = preflight_project.look(found, self.service, self.facts)
         usable = preflight_versions.check(found, self.facts, self._source.text(), self._files.env_source)
+        with found.checking("alembic"):
+            if usable and self._files.places is not None:
+                alembic_config.refuse_old(self.service, self._files.places)
         with found.checking("url"):
             if usable:
                 self._look_at_url()
