@@ -157,7 +157,7 @@ def test_a_replaced_history_is_found_by_the_ledger() -> None:
 @pytest.mark.parametrize(
     ("run", "hopeless", "told"),
     [
-        ({"outcome": "failed", "fatal": True, "error": "no\ncolumn"}, True, "failed, and it will not be tried again: no column"),
+        ({"outcome": "failed", "fatal": True, "error": "no\ncolumn"}, True, "it will not be tried again: no column"),
         ({"outcome": "failed", "last_attempt": True}, True, "will not be tried again"),
         ({"outcome": "refused", "fatal": True, "error": "protected"}, True, "was refused, and it will not"),
         ({"outcome": "failed", "error": "lock"}, False, "failed: lock"),

@@ -8,13 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import faults, log_lines
-from ..housekeeping import ending
-from . import described, exits, termination
+from . import described, exits, last_word
 
 __all__ = ["Finished", "main"]
 
@@ -36,8 +34,7 @@ def main(argv: Sequence[str], finished: Finished | None = None) -> int:
         told.update(_carried_out(arguments, log))
         return told
 
-    ending.listen()
-    code = _ended(arguments, log, lambda: ending.watched(work))
+    code = _ended(arguments, log, work)
     if finished is not None:
         finished(arguments, code, told)
     return code
@@ -49,7 +46,7 @@ def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[],
 
     def said(fault: faults.Fault, code: int) -> int:
         log.error(f"{failed}: {fault.message}", code=fault.code, mend=fault.mend)
-        termination.last_word(failed, fault, arguments.termination_log)
+        last_word.write(failed, fault, arguments.termination_log)
         return code
 
     try:
@@ -60,6 +57,8 @@ def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[],
         ended = faults.Fault("terminated", "ended by a signal; what was running was rolled back", "run it again")
         return said(ended, exits.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the last place that can say what happened
+        import traceback
+
         traceback.print_exc()
         unexpected = f"{type(error).__name__}: {error}"
         return said(faults.Fault("unexpected", unexpected, "the traceback is in the log; report it"), exits.WRONG)
@@ -75,7 +74,20 @@ def _carried_out(arguments: argparse.Namespace, log: log_lines.Log) -> dict[str,
     if arguments.command == "migrate":
         from . import job
 
-        return job.run(arguments, log)
+        asked = job.ask(arguments, log)
+        return asked.told if asked.told is not None else _listening(asked.go)
+    return _listening(lambda: _other(arguments, log))
+
+
+def _listening(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` returns; a signal to end comes up in it as `ending.Terminated`, and all that it owes is cleared away."""
+    from ..housekeeping import ending
+
+    ending.listen()
+    return ending.watched(work)
+
+
+def _other(arguments: argparse.Namespace, log: log_lines.Log) -> dict[str, Any]:
     if arguments.command == "downgrade":
         from . import downgrade
 
@@ -127,7 +139,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="the outcome as JSON on standard output; log lines go to stderr"
     )
-    parser.add_argument("--termination-log", default=termination.LOG, metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--termination-log", default=last_word.LOG, metavar="FILE", help=argparse.SUPPRESS)
 
 
 def _limits(parser: argparse.ArgumentParser) -> None:

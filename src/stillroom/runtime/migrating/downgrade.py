@@ -13,7 +13,7 @@ from ..applying import situation, upgrade
 from ..connections import connection, sqltext
 from ..projects import project
 from ..reading import revision_target
-from . import described, job, migrate, protection, record, retrying, settings
+from . import described, migrate, protection, record, retrying, settings, told
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str,
     wanted = settings.from_environment({**vars(arguments), "to": arguments.to}, said)
     service = described.service(arguments, said)
     project.enter(service)
-    tell = job.Told(log, service.name)
+    tell = told.Told(log, service.name)
     found = migrate.looked(service)
     planned = plan(found, wanted.to)
     for revision, losses in planned.reverted:
@@ -141,7 +141,7 @@ def plan(found: situation.Situation, to: str) -> Plan:
 
 
 def carry_out(
-    found: situation.Situation, planned: Plan, wanted: settings.Settings, tell: job.Told
+    found: situation.Situation, planned: Plan, wanted: settings.Settings, tell: told.Told
 ) -> situation.Situation:
     """Undoes the revisions of a plan, under the lock; gives the service as it is afterwards.
 

@@ -1,78 +1,96 @@
-"""A migration Job: the documented log lines around one migration."""
+"""A migration Job: the documented log lines around one migration, and the quick way where there is nothing to do."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, log_lines
-from ..wire import telling
 from . import described, quickly, settings
 
 if TYPE_CHECKING:
     from ..verifying.verdict import Verdict
-    from . import migrate
 
-__all__ = ["Told", "run"]
+__all__ = ["Asked", "ask"]
 
 LAST_ATTEMPT = "STILLROOM_LAST_ATTEMPT"
 
 
-class Told(telling.Tell):
-    """What an operation tells, as log lines."""
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What a command line asks for.
 
-    def __init__(self, log: log_lines.Log, service: str) -> None:
-        self._log = log
-        self._service = service
+    Attributes:
+        service, wanted, recreates: of whom, how, and whether from nothing.
+        log: where lines go.
+        environ: the environment.
+        told: the answer, where nothing is to be done.
+    """
 
-    def step(self, name: str) -> None:
-        """A step begins; only those that the documents name are told."""
-        if name == "pending":
-            self._log.info("Running pending migrations", service=self._service)
+    service: facts.ServiceFacts
+    wanted: settings.Settings
+    recreates: bool
+    log: log_lines.Log
+    environ: Mapping[str, str]
+    told: dict[str, Any] | None = None
 
-    def warn(self, message: str, mend: str = "") -> None:
-        """What a person should know."""
-        self._log.warning(message, **({"mend": mend} if mend else {}))
+    def go(self) -> dict[str, Any]:
+        """Carries it out.
+
+        Returns:
+            `action` (`migrations_applied`, `already_at_head`, `recreated`), and the answer of the operation `upgrade`, with
+            `lock_wait_seconds`, `retries`, `repaired` and `granted`.
+
+        Raises:
+            faults.Fault: see `migrate.migrate`, `recreate.recreate`.
+        """
+        from ..projects import project
+        from . import migrate, recreate, told
+
+        tell = told.Told(self.log, self.service.name)
+        if self.recreates:
+            recreate.recreate(self.service, self.wanted, tell, self.environ)
+        project.enter(self.service)
+        done = migrate.migrate(self.service, self.wanted, tell)
+        line = "Migrations applied successfully" if done.outcome == "upgraded" else _AT_HEAD
+        self.log.info(line, service=self.service.name)
+        self.log.info(_COMPLETED)
+        return {
+            **done.to_dict(),
+            "action": "recreated" if self.recreates else _ACTIONS[done.outcome],
+            "lock_wait_seconds": done.lock_wait,
+            "retries": done.retries,
+            "repaired": list(done.repaired),
+            "granted": list(done.granted),
+        }
 
 
-def run(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Carries it out.
-
-    Returns:
-        `action` (`migrations_applied`, `already_at_head`, `recreated`), and the answer of the operation `upgrade`, with
-        `lock_wait_seconds`, `retries`, `repaired` and `granted`.
+def ask(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str, str] | None = None) -> Asked:
+    """What is asked for; with the answer, where one statement tells that nothing is to be done.
 
     Raises:
-        faults.Fault: see `migrate.migrate`, `recreate.recreate`.
+        faults.WrongRequest: what makes no sense.
     """
     said = os.environ if environ is None else environ
     log.info("Migration job starting")
-    wanted = settings.from_environment(
-        {**vars(arguments), "prove": True, "last_attempt": _last_attempt(arguments, said)}, said
-    )
+    given = {**vars(arguments), "prove": True, "last_attempt": _last_attempt(arguments, said)}
+    wanted = settings.from_environment(given, said)
     service = described.service(arguments, said)
+    asked = Asked(service, wanted, arguments.force_recreate or _recreates(said), log, said)
     log.info("Migration mode - running database migrations")
-    recreated = _recreated(arguments, service, wanted, log, said)
-    quick = None if recreated else quickly.at_head(service, wanted, said)
-    if quick is not None:
-        return _nothing_to_do(quick, log)
-    done = _migrated(service, wanted, log)
-    told = {
-        **done.to_dict(),
-        "action": "recreated" if recreated else _ACTIONS[done.outcome],
-        "lock_wait_seconds": done.lock_wait,
-        "retries": done.retries,
-        "repaired": list(done.repaired),
-        "granted": list(done.granted),
-    }
-    if done.outcome == "upgraded":
-        log.info("Migrations applied successfully", service=service.name)
-    else:
-        log.info(_AT_HEAD, service=service.name)
-    log.info(_COMPLETED)
-    return told
+    found = None if asked.recreates else quickly.at_head(service, wanted, said)
+    return asked if found is None else dataclasses.replace(asked, told=_nothing_to_do(found, log))
+
+
+def _recreates(said: Mapping[str, str]) -> bool:
+    if not said.get("DB_FORCE_RECREATE", "").strip():
+        return False
+    from . import recreate
+
+    return recreate.asked(said)
 
 
 _AT_HEAD = "Database is at head already - no pending migrations"
@@ -103,28 +121,3 @@ def _nothing_to_do(found: Verdict, log: log_lines.Log) -> dict[str, Any]:
 
 def _last_attempt(arguments: argparse.Namespace, said: Mapping[str, str]) -> bool:
     return bool(arguments.last_attempt) or said.get(LAST_ATTEMPT, "").lower() in ("true", "1", "yes")
-
-
-def _recreated(
-    arguments: argparse.Namespace,
-    service: facts.ServiceFacts,
-    wanted: settings.Settings,
-    log: log_lines.Log,
-    said: Mapping[str, str],
-) -> bool:
-    if not arguments.force_recreate and not said.get("DB_FORCE_RECREATE", "").strip():
-        return False
-    from . import recreate
-
-    if not (arguments.force_recreate or recreate.asked(said)):
-        return False
-    recreate.recreate(service, wanted, Told(log, service.name), said)
-    return True
-
-
-def _migrated(service: facts.ServiceFacts, wanted: settings.Settings, log: log_lines.Log) -> migrate.Migration:
-    from ..projects import project
-    from . import migrate
-
-    project.enter(service)
-    return migrate.migrate(service, wanted, Told(log, service.name))

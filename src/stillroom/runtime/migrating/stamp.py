@@ -13,7 +13,7 @@ from ..connections import connection
 from ..projects import project
 from ..reading import revision_target
 from ..standing import state
-from . import described, job, migrate, proving, record, settings
+from . import described, migrate, proving, record, settings, told
 
 __all__ = ["run", "stamp"]
 
@@ -31,17 +31,13 @@ def run(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str,
     service = described.service(arguments, said)
     project.enter(service)
     found = migrate.looked(service)
-    told = stamp(found, wanted, job.Told(log, service.name))
-    log.info(
-        "Stamp completed successfully",
-        service=service.name,
-        current_revision=",".join(told["after"]),
-        proof=told["proof"],
-    )
-    return told
+    done = stamp(found, wanted, told.Told(log, service.name))
+    now = ",".join(done["after"])
+    log.info("Stamp completed successfully", service=service.name, current_revision=now, proof=done["proof"])
+    return done
 
 
-def stamp(found: situation.Situation, wanted: settings.Settings, tell: job.Told) -> dict[str, Any]:
+def stamp(found: situation.Situation, wanted: settings.Settings, tell: told.Told) -> dict[str, Any]:
     """Stamps a service's database.
 
     Returns:

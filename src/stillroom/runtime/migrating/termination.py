@@ -1,4 +1,4 @@
-"""The end from outside: what is running is cancelled on the server, whatever the driver is at; and the last word of a Job.
+"""The end from outside: what is running is cancelled on the server, whatever the driver is at.
 
 A driver may sit in C code until the server answers, where no signal is seen. The byte that Python writes when a signal
 arrives is read by another thread, which asks the server to cancel what the service's own connections are at.
@@ -13,20 +13,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import faults, secrecy
+from .. import faults
 
 if TYPE_CHECKING:
     from . import lock
 
-__all__ = ["LOG", "cancelling", "last_word", "pause"]
+__all__ = ["cancelling", "pause"]
 
-LOG = "/dev/termination-log"
-"""What Kubernetes shows as a container's message."""
-
-_LONGEST = 4096
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGALRM, signal.SIGINT})
 
 
@@ -59,22 +54,6 @@ def _follow(read: int, held: lock.Lock) -> None:
             held.ended = True
             with contextlib.suppress(faults.Fault):
                 held.cancel()
-
-
-def last_word(what: str, fault: faults.Fault, path: str = LOG) -> None:
-    """Leaves the reason of a failure where Kubernetes looks for it; nothing where there is no such file.
-
-    Args:
-        what: `Migration failed`.
-        fault: why.
-        path: of the file; it is never made.
-    """
-    file = Path(path)
-    said = f"{what}: {fault.message} [{fault.code}]\n{fault.mend}\n"
-    if file.exists():
-        with contextlib.suppress(OSError), file.open("r+b") as opened:
-            opened.write(str(secrecy.scrubbed(said)).encode()[:_LONGEST])
-            opened.truncate()
 
 
 def pause(attempt: int) -> None:

@@ -196,8 +196,6 @@ _IN_SCHEMAS = """
    AND c.oid IS DISTINCT FROM to_regclass({table})
    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND {schemas}
    AND NOT (n.nspname = 'stillroom'
-            AND starts_with(coalesce(obj_description(n.oid, 'pg_namespace'), ''), 'stillroom ledger'))
-   AND NOT (n.nspname = 'stillroom'
             AND starts_with(coalesce(pg_catalog.obj_description(n.oid, 'pg_namespace'), ''), 'stillroom ledger'))
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
                    AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'))

@@ -114,7 +114,7 @@ class _Pauses:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._begun = time.monotonic()
+        self._begun: float | None = None
         self._count = 0
 
     def after(self, why: trouble.Trouble) -> float:
@@ -123,7 +123,10 @@ class _Pauses:
         Raises:
             NoAnswer: that was long enough.
         """
-        if time.monotonic() - self._begun >= _PATIENCE[why.sort] * self._patience:
+        now = time.monotonic()
+        if self._begun is None:  # from the first refusal on: before, it was our own slots that it waited for
+            self._begun = now
+        if now - self._begun >= _PATIENCE[why.sort] * self._patience:
             raise NoAnswer(why)
         self._count += 1
         return random.uniform(_SHORTEST, min(_LONGEST, _SHORTEST * 2**self._count))  # noqa: S311 - no secret

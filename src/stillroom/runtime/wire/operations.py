@@ -19,6 +19,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "clean": ("resetting.cleaning", "clean"),
     "echo": ("wire.echo", "echo"),
     "generate": ("generation.generate", "generate"),
+    "history": ("verifying.operation", "history"),
     "history_files": ("projects.history_files", "history_files"),
     "look": ("resetting.cleaning", "look"),
     "preflight": ("readiness.preflight", "preflight"),
@@ -29,6 +30,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "status": ("applying.status", "status"),
     "sweep": ("scratches.places", "sweep"),
     "upgrade": ("migrating.operation", "upgrade"),
+    "verify": ("verifying.operation", "verify"),
 }
 
 
