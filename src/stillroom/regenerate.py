@@ -207,9 +207,14 @@ def _check_protection(
 
 
 def run(
-    opened: session.Session, services: Sequence[model.Service], options: Options, watcher: fleet.Watcher
+    opened: session.Session,
+    services: Sequence[model.Service],
+    options: Options,
+    watcher: fleet.Watcher,
+    *,
+    facts: Mapping[str, Mapping[str, Any]],
 ) -> list[fleet.Outcome[Done]]:
-    """Carries it out for all services at once.
+    """Carries it out for all services at once; those with the most tables begin first.
 
     Each service is generated, proven and brought home on its own; one that fails leaves its old history as it was.
     """
@@ -219,6 +224,7 @@ def run(
         watcher,
         jobs=opened.jobs,
         fail_fast=options.fail_fast,
+        sizes={name: len(each.get("metadata_tables") or ()) for name, each in facts.items()},
     )
 
 

@@ -36,6 +36,8 @@ class ServiceFacts:
         env_file: a file in its folder with further variables, or None.
         given_url_variable: the variable in which the operator side gives the service's URL itself, or None.
         password_variable: the variable in which it gives the password of that URL, or None.
+        service_role: the role that the service itself connects as, where another one migrates; None: not declared.
+        grants: rights on its tables (`SELECT`, ...) that a migration gives that role; None: they are only checked.
         scratch_server_variable: the variable that names a server to make scratch databases on, or None: beside the
             service's own database.
     """
@@ -68,6 +70,8 @@ class ServiceFacts:
     env_file: str | None = None
     given_url_variable: str | None = None
     password_variable: str | None = None
+    service_role: str | None = None
+    grants: tuple[str, ...] | None = None
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ServiceFacts:

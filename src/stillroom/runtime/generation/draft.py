@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import faults
-from ..connections import sqltext
 from ..projects import blame, project
 from ..reading import revisions
 from ..replay import known_drops
@@ -101,9 +100,9 @@ def autogenerate(
         nonlocal reached
         reached = True
         _look(of, context, draft)
-        own = {f"table:{_full(name)}" for name in draft.metadata_tables}
+        own = {_key(name) for name in draft.metadata_tables}
         for operations in (scripts[0].upgrade_ops, scripts[0].downgrade_ops):
-            known_drops.leave_out(operations, [each for each in strangers if each not in own])
+            known_drops.leave_out(operations, [each for each in strangers if known_drops.key(each) not in own])
         amended = amend.amend(context, scripts[0], of.service, carried)
         draft.prerequisites, draft.mended = amended.prerequisites, list(amended.mended)
         if standing is not None:
@@ -155,10 +154,10 @@ def _look(of: project.Project, context: MigrationContext, draft: Draft) -> None:
         )
 
 
-def _full(name: str) -> str:
-    """A table of the metadata as the catalog names it."""
+def _key(name: str) -> known_drops.Key:
+    """A table of the metadata, as `known_drops` knows it."""
     schema, _, table = name.rpartition(".")
-    return f"{sqltext.as_written(schema or 'public')}.{sqltext.as_written(table)}"
+    return ("table", schema or "public", table)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
-from ..connections import type_memory
+from ..connections import compiled, type_memory
 from ..housekeeping import temporary
 from ..projects import bootstrap, project
 from ..reading import revision_graph, revision_target, revisions
@@ -47,6 +47,7 @@ def revision(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
+    compiled.share()
     type_memory.remember()
     same_types.compare_as_postgresql()
     tell.step("read history")

@@ -195,6 +195,10 @@ _IN_SCHEMAS = """
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
    AND c.oid IS DISTINCT FROM to_regclass({table})
    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND {schemas}
+   AND NOT (n.nspname = 'stillroom'
+            AND starts_with(coalesce(obj_description(n.oid, 'pg_namespace'), ''), 'stillroom ledger'))
+   AND NOT (n.nspname = 'stillroom'
+            AND starts_with(coalesce(pg_catalog.obj_description(n.oid, 'pg_namespace'), ''), 'stillroom ledger'))
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
                    AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'))
 """

@@ -28,7 +28,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "revision": ("generation.revise", "revision"),
     "status": ("applying.status", "status"),
     "sweep": ("scratches.places", "sweep"),
-    "upgrade": ("applying.upgrade", "upgrade"),
+    "upgrade": ("migrating.operation", "upgrade"),
 }
 
 
