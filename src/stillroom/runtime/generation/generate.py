@@ -13,7 +13,7 @@ from ..connections import compiled, connection, type_memory
 from ..housekeeping import temporary
 from ..projects import bootstrap, env_locations, locations, project
 from ..reading import one_head, revision_needs, revisions
-from ..replay import history
+from ..replay import history, same_types
 from ..schema import catalog
 from ..scratches import places
 from ..standing import observe, versions
@@ -43,6 +43,7 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     project.enter(service)
     compiled.share()
     type_memory.remember()
+    same_types.compare_as_postgresql()
     of = project.Project(service)
     # What is replaced is what was there when the work began: whatever comes later is somebody else's.
     graph = _history(of)

@@ -33,6 +33,13 @@ _LABEL = re.compile(r"'(?:[^']|'')*'")
 _MARK = "COMMENT ON DATABASE current_database IS 'stillroom scratch;"
 
 
+_COLLATED = (
+    "Alembic does not see the COLLATE of an index that is there: put the collation on the column "
+    "(sa.Text(collation='C')); or leave the index out of the comparison in env.py (include_object), and write it into a "
+    "revision by hand"
+)
+
+
 @dataclasses.dataclass
 class Proof:
     """What was proven, and the catalog that the history leads to.
@@ -170,7 +177,9 @@ def _differs(of: project.Project, left: list[str]) -> faults.JudgedFault:
     return faults.JudgedFault(
         "diff-not-empty",
         f"{of.service.name}: after the upgrade, autogenerate still sees {len(left)} difference(s): {left[0]}",
-        "the models say something that Alembic renders or compares wrongly: mend the model, "
+        _COLLATED
+        if any("literal_column" in line and "COLLATE" in line for line in left)
+        else "the models say something that Alembic renders or compares wrongly: mend the model, "
         "or leave it out of the comparison in env.py (include_object)",
         detail="\n".join(left),
     )

@@ -17,7 +17,7 @@ from ..connections import compiled, type_memory
 from ..housekeeping import temporary
 from ..projects import bootstrap, project
 from ..reading import revision_graph, revision_target, revisions
-from ..replay import history
+from ..replay import history, same_types
 from ..schema import catalog
 from ..scratches import places
 from ..standing import observe
@@ -49,6 +49,7 @@ def revision(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     project.enter(service)
     compiled.share()
     type_memory.remember()
+    same_types.compare_as_postgresql()
     tell.step("read history")
     code = observe.code(service)
     observe.expect_heads(service, code.graph)

@@ -346,6 +346,10 @@ class _Writer:
         """Whether it could not be compared because its columns are only about to be made."""
         return bool(self._added & checks.words(self._context, wanted.check))
 
+    def _comes_with_column(self, wanted: _Wanted) -> bool:
+        """Whether it belongs to a column that is about to be made: `checks` has written it."""
+        return any(wanted.check in each.constraints for each in self._table.columns if each.name in self._added)
+
     def add(self, wanted: _Wanted) -> str:
         """Adds a check; empty if that is there."""
         from alembic.operations import ops
@@ -353,7 +357,7 @@ class _Writer:
         table = self._table
         name = checks.name_of(self._context, table.name, table, wanted.check, self._taken)
         final = wanted.name or str(name)
-        if {final, str(name)} & self._written:
+        if {final, str(name)} & self._written or self._comes_with_column(wanted):
             return ""
         self._taken.add(final)
         self._operations(self._upgrade).append(checks.created(name, table.name, wanted.check, schema=table.schema))

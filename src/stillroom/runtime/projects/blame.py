@@ -127,7 +127,7 @@ def _database_error(service: str, doing: str, error: BaseException) -> faults.Fa
     return faults.DatabaseFault(
         "statement-failed",
         f"{service}: {doing} failed in the database: {_first_line(original)}{shown}{_place(error)}",
-        _mend(_first_line(original)),
+        _mend(_first_line(original), str(statement or "")),
         data={"statement": _shorten(statement or ""), "sqlstate": _sqlstate(original)},
     )
 
@@ -144,8 +144,13 @@ _FIRST_THERE = (
 )
 
 
-def _mend(said: str) -> str:
+_INHERITS = re.compile(r"\bINHERITS\s*\(", re.IGNORECASE)
+
+
+def _mend(said: str, statement: str) -> str:
     """What to do about a statement that the server refused."""
+    if _INHERITS.search(statement) and "does not exist" in said:
+        return "say in the models which table comes first: child.add_is_dependent_on(parent), for the tables themselves"
     for pattern, mend in _FIRST_THERE:
         match = pattern.search(said)
         if match:
