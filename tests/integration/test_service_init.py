@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -107,24 +108,33 @@ def test_several_heads_are_joined_by_commas_and_sorted(shop: projects.Made, data
     assert (told["migration_count"], told["table_count"]) == (3, 1)
 
 
-def test_looking_sends_one_statement_on_a_warm_engine(shop: projects.Made, database: Database) -> None:
-    """After connecting, as the server's own statistics tell; and it leaves no transaction open."""
+@pytest.mark.parametrize("driver", ["postgresql+asyncpg", "postgresql+psycopg"])
+def test_a_verification_on_a_warm_engine_is_one_statement_in_the_servers_log(
+    shop: projects.Made, database: Database, driver: str
+) -> None:
+    """No BEGIN, no ROLLBACK, no ping; and no transaction is left open."""
     initialize(database, verify_only=False)
+    database.execute(f"ALTER DATABASE \"{database.name}\" SET log_statement = 'all'")
+    log = database.server.cluster.log
 
-    async def run() -> tuple[int, list[tuple[str, str]]]:
-        manager = DatabaseManager(database.asyncpg, pool_size=1)
+    async def run() -> tuple[int, int, str]:
+        manager = DatabaseManager(database.url(driver), pool_size=1)
         async with manager.engine.connect() as conn:
-            pid = (await conn.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
+            pid = int((await conn.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one())
+        before = log.stat().st_size
         await DatabaseInitManager(manager, "shop").initialize_database()
-        seen = database.fetch("SELECT state, query FROM pg_stat_activity WHERE pid = %s", [pid])
+        ((state,),) = database.fetch("SELECT state::text FROM pg_stat_activity WHERE pid = %s", [pid])
         await manager.close()
-        return int(pid), seen
+        return pid, before, state
 
-    _, seen = asyncio.run(run())
-    assert len(seen) == 1
-    state, query = seen[0]
+    pid, before, state = asyncio.run(run())
+    with log.open("rb") as file:
+        file.seek(before)
+        lines = [line for line in file.read().decode(errors="replace").splitlines() if f"[{pid}]" in line]
+    sent = [line for line in lines if re.search(r"LOG: +(statement|execute [^:]*): ", line)]
+    assert len(sent) == 1, lines
+    assert ": WITH place AS" in sent[0]
     assert state == "idle"
-    assert query.startswith("WITH place AS")
 
 
 @pytest.mark.parametrize(
@@ -247,6 +257,7 @@ def test_what_an_env_py_prints_goes_on_and_breaks_nothing(
     shop.write(
         "migrations/env.py",
         'import sys\nprint("to stdout")\nprint("{not json", file=sys.stderr)\nprint(\'{"a": 1}\', file=sys.stderr)\n'
+        'print("x" * 3_000_000, file=sys.stderr)\n'
         + projects.ENV.replace("{url_variable}", shop.url_variable)
         .replace("{configure}", "")
         .replace("from __future__ import annotations", ""),
@@ -254,6 +265,7 @@ def test_what_an_env_py_prints_goes_on_and_breaks_nothing(
     assert initialize(database, verify_only=False)["action"] == "migrations_applied"
     told = capfd.readouterr()
     assert '{not json\n{"a": 1}\n' in told.err
+    assert "x" * 3_000_000 + "\n" in told.err
     assert "to stdout\n" in told.out
     assert "[info] Migrations applied successfully service=shop" in told.out
 

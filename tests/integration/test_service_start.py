@@ -140,6 +140,7 @@ def test_a_service_starts_on_a_migrated_database(shop: projects.Made, database: 
         assert (now.status, now.json["database"]) == (200, "answers")
         metrics = service.get("/metrics")
         assert 'stillroom_verifications_total{service="shop",state="at_head"} 1.0' in metrics.body
+        assert 'stillroom_revision_info{revision="374752db316e",service="shop"} 1.0' in metrics.body
         assert database.server.superuser.password not in metrics.body
     assert service.lines == VERIFIED, service.told
     assert service.code in (0, -15), service.told

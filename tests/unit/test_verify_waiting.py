@@ -67,7 +67,9 @@ def test_it_does_not_wait_for_what_will_not_come(last: verdict.Verdict) -> None:
 URL = plain_url.parse("postgresql+asyncpg://me:secret-word@db:5432/auth")
 
 
-@pytest.mark.parametrize(("sort", "seconds"), [(trouble.CROWDED, 60), (trouble.REFUSED, 3), (trouble.LASTING, 0)])
+@pytest.mark.parametrize(
+    ("sort", "seconds"), [(trouble.CROWDED, 60), (trouble.LOST, 30), (trouble.REFUSED, 3), (trouble.LASTING, 0)]
+)
 def test_patience_depends_on_what_is_in_the_way(monkeypatch: pytest.MonkeyPatch, sort: str, seconds: float) -> None:
     """A crowd passes, a server may be starting; a wrong password is wrong the next time, too."""
     time = Time()
@@ -97,12 +99,14 @@ _Said.__module__ = "psycopg.errors"
         (_Said("too many connections for role \"me\"", "53300"), "crowded", "db:5432/auth"),
         (_Said("the database system is starting up"), "crowded", "starting up"),
         (ConnectionRefusedError("refused"), "refused", "no PostgreSQL answers for db:5432/auth"),
-        (TimeoutError(), "refused", "no answer in time"),
-        (_Said("server closed the connection unexpectedly"), "refused", "no PostgreSQL answers"),
+        (_Said("connection failed: could not translate host name"), "refused", "no PostgreSQL answers"),
+        (TimeoutError(), "lost", "no answer in time"),
+        (ConnectionResetError("reset by peer"), "lost", "reset by peer"),
+        (_Said("server closed the connection unexpectedly"), "lost", "no PostgreSQL answers"),
         (_Said('password authentication failed for user "me"'), "lasting", "may not log in"),
         (_Said('database "auth" does not exist', "3D000"), "lasting", "no database db:5432/auth"),
         (_Said("permission denied for table x", "42501"), "lasting", "lacks a right"),
-        (_Said("secret-word is wrong, postgresql://me:secret-word@db"), "refused", "postgresql://me:***@db"),
+        (_Said("secret-word is wrong, postgresql://me:secret-word@db"), "lost", "postgresql://me:***@db"),
     ],
 )  # fmt: skip
 def test_what_drivers_say(error: Exception, sort: str, told: str) -> None:

@@ -89,17 +89,17 @@ class DatabaseInitManager:
         depth = mode.depth(self._environ, self._depth)
         self._log.info("Database verification mode - checking database is ready")
         started = time.monotonic()
-        state = "unknown"
+        state, revision = "unknown", None
         try:
             verdict = await verification.verify(
                 self.database_manager, self.service_name, self.alembic_ini_path, depth=depth, environ=self._environ
             )
-            state = verdict.state
+            state, revision = verdict.state, verdict.current_revision
         except faults.Fault as fault:
             state = verification.state_of(fault)
             raise
         finally:
-            self._measure(state, time.monotonic() - started)
+            self._measure(state, time.monotonic() - started, revision)
         self.verdict = verdict
         if verdict.tables is None:  # it could not be asked, or there is nothing to ask
             verdict.need_ready()
@@ -137,10 +137,13 @@ class DatabaseInitManager:
         )
         return {"action": action, "message": _MESSAGES[action]}
 
-    def _measure(self, state: str, seconds: float) -> None:
+    def _measure(self, state: str, seconds: float, revision: str | None) -> None:
         found = metrics.instruments()
-        if found is not None:
-            found.verified(self.service_name, state, seconds)
+        if found is None:
+            return
+        found.verified(self.service_name, state, seconds)
+        if revision is not None:
+            found.at(self.service_name, revision)
 
 
 async def initialize_service_database(

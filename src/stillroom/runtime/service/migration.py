@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from .. import faults
@@ -28,7 +28,8 @@ FAILED = "Migration failed"
 
 # Said by whoever is the Job: its script, or the command line.
 _OF_THE_JOB = ("Migration job starting", "Migration job completed successfully")
-_LINE_LIMIT = 1 << 20
+_CHUNK = 1 << 16
+_LONGEST_LINE = 1 << 20
 _WRONG, _REFUSED = 20, 22
 
 # A start may never recreate, so that is said by an argument alone; and what it measured is pushed here.
@@ -100,7 +101,6 @@ async def _run(arguments: list[str], environ: dict[str, str]) -> dict[str, Any]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environ,
-        limit=_LINE_LIMIT,
     )
     assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes
     with _signals_go_on(process):
@@ -122,11 +122,11 @@ async def _run(arguments: list[str], environ: dict[str, str]) -> dict[str, Any]:
     return told
 
 
-async def _relay(lines: asyncio.StreamReader) -> dict[str, Any]:
+async def _relay(stream: asyncio.StreamReader) -> dict[str, Any]:
     """Log lines of the other process become ours, whatever else it says goes on as it is; gives its last error."""
     log = logs.logger()
     error: dict[str, Any] = {}
-    async for raw in lines:
+    async for raw in _lines(stream):
         line = _read(raw)
         if line is None:
             sys.stderr.write(raw.decode(errors="replace"))
@@ -138,6 +138,20 @@ async def _relay(lines: asyncio.StreamReader) -> dict[str, Any]:
         elif event not in _OF_THE_JOB:
             (log.warning if level == "warning" else log.info)(event, **line)
     return error
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: what a service's code prints must not end its migration. One without an end comes in parts."""
+    rest = b""
+    while chunk := await stream.read(_CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for each in lines:
+            yield each + b"\n"
+        if len(rest) > _LONGEST_LINE:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
 
 
 def _read(raw: bytes) -> dict[str, Any] | None:

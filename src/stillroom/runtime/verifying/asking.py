@@ -27,7 +27,7 @@ ANSWERING = 30.0
 AT_ONCE = 16
 """Connections that one process opens at the same time."""
 
-_PATIENCE = {trouble.CROWDED: 60.0, trouble.REFUSED: 3.0, trouble.LASTING: 0.0}
+_PATIENCE = {trouble.CROWDED: 60.0, trouble.LOST: 30.0, trouble.REFUSED: 3.0, trouble.LASTING: 0.0}
 _SHORTEST, _LONGEST = 0.05, 2.0
 
 _threads = threading.BoundedSemaphore(AT_ONCE)
@@ -48,7 +48,8 @@ def answer(url: PlainUrl, statement: str, *, patience: float = 1.0) -> str:
     Args:
         url: of the database.
         statement: without parameters.
-        patience: 1: waits up to a minute for a free connection and 3 seconds for a server that refuses; 0: tries once.
+        patience: 1: a minute for a free connection, half of one where connections break off, 3 seconds for a server that
+            refuses; 0: tries once.
 
     Raises:
         NoAnswer: after that.

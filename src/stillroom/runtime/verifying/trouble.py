@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+import socket
 
 from .. import secrecy
 from .plain_url import DRIVERS, PlainUrl
 
-__all__ = ["CROWDED", "LASTING", "REFUSED", "Trouble", "of"]
+__all__ = ["CROWDED", "LASTING", "LOST", "REFUSED", "Trouble", "of"]
 
 CROWDED = "crowded"
 """The server has no connection free, or is just starting: it will."""
 REFUSED = "refused"
 """Nobody answers: a server that starts, or a wrong address."""
+LOST = "lost"
+"""A connection broke off, or was not made in time: a server that has more to do than it can, or a network that has."""
 LASTING = "lasting"
 
 _TEXTS = (
@@ -28,12 +31,15 @@ _TEXTS = (
     ),
     ("42501", re.compile(r"permission denied")),
 )
+_NOBODY = re.compile(
+    r"refused|could not translate host|Name or service|resolve|No such file|Connect call failed", re.IGNORECASE
+)
 _CROWDED = frozenset({"53300", "57P03", "57P01", "57P02", "53400"})
 
 
 @dataclasses.dataclass(frozen=True)
 class Trouble:
-    """Why there is no answer: one sentence, a mend, and of which sort it is (`crowded`, `refused`, `lasting`)."""
+    """Why there is no answer: one sentence, a mend, and of which sort it is (`crowded`, `refused`, `lost`, `lasting`)."""
 
     message: str
     mend: str
@@ -54,9 +60,16 @@ def of(error: BaseException, url: PlainUrl, *, connected: bool) -> Trouble | Non
     said = _text(error)
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or _state(said)
     message, mend = _told(state, said, url, connected)
-    passing = REFUSED if state is None or str(state).startswith("08") else LASTING
-    sort = CROWDED if state in _CROWDED else passing
-    return Trouble(message, mend, sort, state)
+    return Trouble(message, mend, _sort(error, state, said), state)
+
+
+def _sort(error: BaseException, state: str | None, said: str) -> str:
+    if state in _CROWDED:
+        return CROWDED
+    if state is not None and not state.startswith("08"):
+        return LASTING
+    refused = isinstance(error, ConnectionRefusedError | socket.gaierror) or _NOBODY.search(said)
+    return REFUSED if refused else LOST
 
 
 def _told(state: str | None, said: str, url: PlainUrl, connected: bool) -> tuple[str, str]:
