@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from invoke.collection import Collection
-from stillroom.tasks import applying, backups, checks, cleaning, database, generation, protecting, services
+from stillroom.tasks import applying, backups, checks, cleaning, database, generation, protecting, services, verifying
 
 __all__ = ["namespace"]
 
@@ -18,6 +18,8 @@ for _task in (
     applying.status,
     applying.apply,
     applying.adopt,
+    verifying.verify,
+    verifying.history,
     backups.restore,
     protecting.protect,
     database.database,

@@ -96,10 +96,12 @@ class Call:
             services: those to open databases for; None: the selected ones.
         """
         with self._moment("getting ready"):
-            from stillroom import session
+            from stillroom import head_start
 
-        with closing(session.head_start()) as machine:
+        with closing(head_start.begin()) as machine:
             with self._moment("getting ready"):
+                from stillroom import session
+
                 wanted = tuple(self.services if services is None else services)
             self.recover()
             opened = session.Session(self.fleet, self.environment, self.jobs, machine)

@@ -64,23 +64,23 @@ def regenerate(
 
     Example: invoke regenerate --service auth --apply
     """
-    from stillroom import protection
-    from stillroom import regenerate as job
-
-    options = job.Options(
-        message=message or None,
-        apply=apply,
-        skip_backup=skip_backup,
-        skip_db_check=skip_db_check,
-        check_existing=check_existing,
-        ignore_preflight=ignore_preflight,
-        fail_fast=fail_fast,
-        carry_over=carry_over,
-        accept_loss=tuple(accept_loss),
-        reset_in_place=reset_in_place,
-        permission=protection.Permission(allow_protected or None, expect_database or None),
-    )
     with call.session() as session:
+        from stillroom import protection
+        from stillroom import regenerate as job
+
+        options = job.Options(
+            message=message or None,
+            apply=apply,
+            skip_backup=skip_backup,
+            skip_db_check=skip_db_check,
+            check_existing=check_existing,
+            ignore_preflight=ignore_preflight,
+            fail_fast=fail_fast,
+            carry_over=carry_over,
+            accept_loss=tuple(accept_loss),
+            reset_in_place=reset_in_place,
+            permission=protection.Permission(allow_protected or None, expect_database or None),
+        )
         facts = checks.before(
             call, session, skip_db_check=skip_db_check, ignore=ignore_preflight, reset_in_place=reset_in_place
         )
@@ -92,7 +92,7 @@ def regenerate(
         if plan.questions:
             call.confirm(f"This will {' and '.join(plan.questions)}. Go on?", yes=yes)
         with call.watching("regenerate") as watcher:
-            outcomes = job.run(session, call.services, options, watcher)
+            outcomes = job.run(session, call.services, options, watcher, facts=facts)
         if apply and not (fail_fast and any(not each.ok for each in outcomes)):
             with call.watching("apply", brief=True) as watcher:
                 outcomes = job.apply(session, outcomes, watcher)

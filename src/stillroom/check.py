@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom import reports
+from stillroom import reports, told
 from stillroom.history import outlines
 from stillroom.registry import model
-from stillroom.runtime import facts, faults
+from stillroom.runtime import faults
 from stillroom.runtime.projects import env_locations, locations, unread
 from stillroom.runtime.readiness import preflight_findings, preflight_project
 from stillroom.runtime.reading import revision_habits, revision_problem, revisions, version_width
@@ -80,7 +80,7 @@ class _Project:
         service = self._service
         declared = service.version_locations is not None
         try:
-            env_locations.refuse(_facts(service), places, graph)
+            env_locations.refuse(told.of(service), places, graph)
         except faults.Fault as fault:
             self._found.fault("folder", fault)
             return
@@ -120,7 +120,7 @@ class _Project:
             self._facts["files"] = [_told(each, self._shown) for each in graph.revisions]
 
     def _say(self, check: str, problem: revisions.Problem, places: Sequence[Place]) -> None:
-        say = self._found.warning if problem.severity == "warning" else self._found.error
+        say = {"note": self._found.note, "warning": self._found.warning}.get(problem.severity, self._found.error)
         where = [{"file": self._shown(path), "line": line} for path, line in places]
         say(check, problem.message, problem.mend, code=problem.code, places=where)
 
@@ -130,30 +130,16 @@ class _Project:
 
 def _located(service: model.Service) -> locations.Locations:
     """Where the project is; packages are looked for in the service's folders before this interpreter is asked."""
-    told = _facts(service)
+    where = told.of(service)
     own = [str(service.path), str(service.path / "src")]
     if service.python is not None:
-        return locations.of(told, [*own, *_site_packages(Path(service.python))])
+        return locations.of(where, [*own, *_site_packages(Path(service.python))])
     try:
-        return locations.of(told, own)
+        return locations.of(where, own)
     except faults.Fault as fault:
         if fault.code != "package-missing":
             raise
-        return locations.of(told)
-
-
-def _facts(service: model.Service) -> facts.ServiceFacts:
-    """What says where the project is."""
-    return facts.ServiceFacts(
-        name=service.name,
-        path=str(service.path),
-        config=None if service.config is None else str(service.config),
-        ini_section=service.ini_section,
-        script_location=service.script_location,
-        version_locations=service.version_locations,
-        recursive_version_locations=service.recursive_version_locations,
-        prepend_sys_path=service.prepend_sys_path,
-    )
+        return locations.of(where)
 
 
 def _site_packages(python: Path) -> list[str]:

@@ -224,11 +224,11 @@ def restore(
     permission: protection.Permission,
     follower: fleet.Follower,
 ) -> dict[str, Any]:
-    """Puts a dump back into the service's database, emptying what is there (after a dump of that).
+    """Puts a dump in the place of what is there in the service's database, after a dump of that.
 
     Raises:
         errors.StillroomError: if the dump is not there.
-        base.TargetFailed: if the service's process was lost; naming both dumps, since it may have emptied the database.
+        base.TargetFailed: if the service's process was lost; naming both dumps, since it may have come to its end or not.
     """
     if not chosen.file.is_file():
         raise errors.StillroomError(
@@ -245,7 +245,7 @@ def restore(
         again = f"invoke restore --service {service.name} --database --backup"
         raise base.TargetFailed(
             lost.code,
-            f"{lost.message}; the database may be empty now, and what was there before is in {entry.dump}",
-            f"{again} {chosen.made} puts the dump in its place; {again} {entry.dump.stem} what was there before",
+            f"{lost.message}; the database holds the dump or what was there before (also in {entry.dump}), either whole",
+            f"{again} {chosen.made} puts the dump in its place, {again} {entry.dump.stem} what was there before",
             detail=lost.detail,
         ) from lost

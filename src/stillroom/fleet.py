@@ -129,6 +129,7 @@ def run(
     fail_fast: bool = False,
     ordered: bool = False,
     earlier: Sequence[Outcome[Any]] = (),
+    sizes: Mapping[str, int] | None = None,
 ) -> list[Outcome[T]]:
     """Does `work` for each service, `jobs` at a time.
 
@@ -141,6 +142,8 @@ def run(
         fail_fast: after the first failure nothing new is begun; what runs is let finish.
         ordered: a service begins only when those that it comes `after` are done well.
         earlier: what became of other services before; they count for the order, and are not told of again.
+        sizes: name -> how much work there is. Several at a time, the largest begin first: the last one to end works
+            alone, and should be a small one. Not with `fail_fast`, where the order is the person's.
 
     Returns:
         One outcome a service.
@@ -148,7 +151,10 @@ def run(
     Raises:
         errors.Interrupted: on an interrupt in this thread, once those that run have ended; naming what was done.
     """
-    return _Run(services, work, watcher, jobs, fail_fast, ordered, earlier).all()
+    going = _Run(services, work, watcher, jobs, fail_fast, ordered, earlier)
+    if sizes and jobs > 1 and not fail_fast:
+        going.largest_first(sizes)
+    return going.all()
 
 
 class _Run(Generic[T]):
@@ -163,6 +169,7 @@ class _Run(Generic[T]):
         earlier: Sequence[Outcome[Any]],
     ) -> None:
         self._services = services
+        self._waiting = list(services)
         self._work = work
         self._watcher = watcher
         self._jobs = max(1, jobs)
@@ -172,6 +179,10 @@ class _Run(Generic[T]):
         self._outcomes: dict[str, Outcome[T]] = {each.service.name: each for each in earlier}
         # As the threads have them; an interrupt may come before this one has heard of it.
         self._ended: dict[str, Outcome[T]] = {}
+
+    def largest_first(self, sizes: Mapping[str, int]) -> None:
+        """The order in which they begin."""
+        self._waiting.sort(key=lambda service: -sizes.get(service.name, 0))
 
     def all(self) -> list[Outcome[T]]:
         running: set[concurrent.futures.Future[Outcome[T]]] = set()
@@ -187,7 +198,7 @@ class _Run(Generic[T]):
         running: set[concurrent.futures.Future[Outcome[T]]],
         pool: concurrent.futures.ThreadPoolExecutor,
     ) -> None:
-        waiting = list(self._services)
+        waiting = self._waiting
         while waiting or running:
             waiting = self._begin(waiting, running, pool)
             if running:

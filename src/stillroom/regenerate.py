@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom import bring_home, cleanup, errors, fleet, protection, session
+from stillroom import bring_home, cleanup, errors, fleet, protection, session, sharing
 from stillroom.registry import model
 from stillroom.runtime.reading import one_head
 
@@ -207,9 +207,14 @@ def _check_protection(
 
 
 def run(
-    opened: session.Session, services: Sequence[model.Service], options: Options, watcher: fleet.Watcher
+    opened: session.Session,
+    services: Sequence[model.Service],
+    options: Options,
+    watcher: fleet.Watcher,
+    *,
+    facts: Mapping[str, Mapping[str, Any]],
 ) -> list[fleet.Outcome[Done]]:
-    """Carries it out for all services at once.
+    """Carries it out for all services at once; those with the most tables begin first.
 
     Each service is generated, proven and brought home on its own; one that fails leaves its old history as it was.
     """
@@ -219,6 +224,7 @@ def run(
         watcher,
         jobs=opened.jobs,
         fail_fast=options.fail_fast,
+        sizes={name: len(each.get("metadata_tables") or ()) for name, each in facts.items()},
     )
 
 
@@ -289,6 +295,7 @@ def _asked(opened: session.Session, service: model.Service, options: Options) ->
         "accept_loss": list(options.accept_loss),
         "carry_over": options.carry_over,
         "reset_in_place": options.reset_in_place,
+        **(sharing.asked(opened, service) if options.reset_in_place else {}),
         "allow_marked": options.permission.environment,
         "expect_database": options.permission.database,
     }

@@ -47,7 +47,8 @@ class Finding:
 
     Attributes:
         check: its name, see `CHECKS`.
-        level: "ok", "skipped" (not looked at, or not to be known; the message says why), "warning" or "error".
+        level: "ok", "skipped" (not looked at, or not to be known; the message says why), "note" (usual and fine; shown by
+            `--verbose`), "warning" or "error".
         message: what was seen.
         mend: what to do; empty where there is nothing to be done.
         data: JSON-able facts, with a stable `code` where something is wrong.

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from stillroom import errors, layout, passwords
+from stillroom import errors, layout, passwords, told
 from stillroom.embedded import export
-from stillroom.registry import load, model
+from stillroom.registry import model
 from stillroom.runtime import facts, faults
 from stillroom.runtime.wire import protocol
 from stillroom.secrets import Secret
@@ -21,25 +21,12 @@ from stillroom.targets import base, channel, local
 if TYPE_CHECKING:
     from stillroom.embedded import server
 
-__all__ = ["SCRATCH_SERVER", "Session", "head_start"]
+__all__ = ["SCRATCH_SERVER", "Session"]
 
 PASSWORD = "STILLROOM_PASSWORD"  # noqa: S105 - a variable's name
 SCRATCH_SERVER = "STILLROOM_SCRATCH_SERVER"
 SERVICE_URL = "STILLROOM_SERVICE_URL"
 _TIDY_SECONDS = 30.0
-
-
-def head_start() -> local.Local:
-    """This machine as a target, whose preloaded parent for our own interpreter starts at once.
-
-    Most services use it, and it has more to import than we have until the registry is read. Nothing is started where
-    services.yaml names interpreters. Close it if no session does.
-    """
-    machine = local.Local()
-    with contextlib.suppress(errors.StillroomError, OSError):
-        if b"python:" not in load.find().read_bytes():
-            machine.prepare([None])
-    return machine
 
 
 class Session:
@@ -49,7 +36,7 @@ class Session:
         fleet: from the registry.
         environment: one of its environments.
         jobs: how many services are worked on at a time.
-        machine: this machine as a target, if it was begun earlier (`head_start`); closed with the session.
+        machine: this machine as a target, if it was begun earlier (see `head_start`); closed with the session.
     """
 
     def __init__(
@@ -182,32 +169,10 @@ class Session:
     def facts_of(self, service: model.Service) -> facts.ServiceFacts:
         """What the runtime is told about a service."""
         elsewhere = not self._uses_embedded_database and self._uses_embedded_scratch(service)
-        return facts.ServiceFacts(
-            name=service.name,
-            path=str(service.path),
-            config=None if service.config is None else str(service.config),
-            ini_section=service.ini_section,
-            script_location=service.script_location,
-            version_locations=service.version_locations,
-            recursive_version_locations=service.recursive_version_locations,
-            prepend_sys_path=service.prepend_sys_path,
-            setup=service.setup,
-            run_in=service.run_in,
-            bootstrap=service.bootstrap,
-            url=None if service.url is None else dict(service.url),
+        return dataclasses.replace(
+            told.of(service),
             given_url_variable=SERVICE_URL if self._uses_embedded_database else None,
             password_variable=PASSWORD if self._has_command(service) else None,
-            models=service.models,
-            metadata=service.metadata,
-            url_variable=service.url_variable,
-            scratch_url_variable=service.scratch_url_variable,
-            schemas=service.schemas,
-            version_table=service.version_table,
-            version_table_schema=service.version_table_schema,
-            extensions=service.extensions,
-            heads=service.heads,
-            version_width=service.version_width,
-            neighbours=service.shares_with,
             protected=self.environment.protected,
             scratch_server_variable=SCRATCH_SERVER if elsewhere else None,
         )

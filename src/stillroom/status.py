@@ -30,6 +30,8 @@ class Status:
         address: `host:port/database`.
         pending: the revisions that are not applied, in order: `revision`, `message`, `file` of each.
         unknown: the noted revisions that the code does not have.
+        invalid_indexes: those that a failed `CREATE INDEX CONCURRENTLY` left: `name`, `definition`, and `again`: the
+            statements that make it anew.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Status:
     address: str = ""
     pending: tuple[Mapping[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
+    invalid_indexes: tuple[Mapping[str, str], ...] = ()
 
     @classmethod
     def from_answer(cls, name: str, answer: Mapping[str, Any]) -> Status:
@@ -57,11 +60,16 @@ class Status:
             address=str(answer.get("address", "")),
             pending=tuple(answer.get("pending", ())),
             unknown=tuple(answer.get("unknown", ())),
+            invalid_indexes=tuple(answer.get("invalid_indexes", ())),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; the first five keys are public API."""
-        lists = {"pending": [dict(each) for each in self.pending], "unknown": list(self.unknown)}
+        lists = {
+            "pending": [dict(each) for each in self.pending],
+            "unknown": list(self.unknown),
+            "invalid_indexes": [dict(each) for each in self.invalid_indexes],
+        }
         return {**dataclasses.asdict(self), **lists}
 
 
@@ -117,6 +125,9 @@ def notes(found: Sequence[Status], *, environment: str = "", everything: Sequenc
         mend = "" if alike is not None else each.mend
         if each.message or mend:
             told.append((f"{each.name}: {each.message or each.state}", mend))
+        for index in each.invalid_indexes:
+            sentence = f"{each.name}: the index {index['name']} is INVALID, so no query uses it: making it had failed"
+            told.append((sentence, index["again"]))
     where = f" --environment {environment}" if environment else ""
     for command, names in together.items():
         which = "" if set(names) == set(everything) else f" --service {','.join(names)}"

@@ -48,6 +48,7 @@ _PLAIN = {
         "sa.Numeric(10, 2)",
         "sa.Float",
         "sa.Float(53)",
+        "sa.Float(10)",
         "sa.REAL",
         "postgresql.DOUBLE_PRECISION",
         "sa.Numeric(10)",
@@ -496,8 +497,8 @@ def test_checks_of_new_columns_come_with_them(ask: asking.Asker, tmp_path: Path,
     shop.write_models(more)
     added = ask(shop, database.asyncpg, "revision", message="more")
     checks = [line.partition(":")[0] for line in added["difference"] if "constraint" in line]
-    assert checks == [f"+ constraint public.t.{name}" for name in ("no_d", "no_it", "t_check", "t_d_check")]
-    assert added["file"]["content"].count("op.drop_constraint(") == 4
+    assert checks == [f"+ constraint public.t.{name}" for name in ("no_d", "no_it", "old", "t_check", "t_d_check")]
+    assert added["file"]["content"].count("op.drop_constraint(") == 5
 
 
 def test_what_the_old_history_has_of_it_is_carried_over(ask: asking.Asker, tmp_path: Path, database: Database) -> None:

@@ -240,6 +240,22 @@ def test_an_unknown_operation_and_interpreter_are_named(
     assert caught.value.code == "interpreter-broken"
 
 
+def test_a_broken_file_that_the_parent_imports_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File and line, and no word of the interpreter's age: it is a syntax error for every Python."""
+    broken = tmp_path / "asyncpg.py"
+    broken.write_text("import os\n\ndef connect(:\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    target = local.Local()
+    try:
+        with pytest.raises(base.TargetFailed) as caught:
+            target.start("r1", None)
+    finally:
+        target.close()
+    assert caught.value.code == "interpreter-broken"
+    assert f"SyntaxError: invalid syntax ({broken}:3)" in caught.value.message
+    assert caught.value.mend.startswith("mend that line") and "3.10" not in caught.value.mend
+
+
 def test_nothing_is_left_behind(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """No temporary folder, no scratch database, no file beside the service's own."""
     temporary = tmp_path / "temporary"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from stillroom.embedded import binaries, process
 from stillroom.embedded.cluster import Cluster
-from tests.support import program
+from tests.support import program, serving
 
 ROOT = Path(__file__).parents[2]
 SERVICES = [
@@ -53,6 +54,32 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def addresses(bakery: program.Program) -> dict[str, str]:
+    """The variables that `invoke database --urls` exports."""
+    lines = bakery.run("database", "--urls").stdout.splitlines()
+    pairs = [shlex.split(line)[1].partition("=") for line in lines if line.startswith("export ")]
+    return {name: url for name, _, url in pairs}
+
+
+def start_all(bakery: program.Program) -> None:
+    """Each service starts under uvicorn, and says how it is."""
+    variables = addresses(bakery)
+    for name in SERVICES:
+        with serving.Served(bakery.folder / "examples" / "bakery" / name, variables) as service:
+            answer = service.get("/health/ready")
+        assert (answer.status, answer.json["status"], answer.json["service"]) == (200, "ready", name), service.told
+        assert service.lines[-1] == "[info] Database verification completed", service.told
+
+
+def refuses_to_start(bakery: program.Program, name: str) -> None:
+    """On its empty part of a shared database it ends with one line; which part is its own, the environment says."""
+    variables = {**addresses(bakery), "STILLROOM_SCHEMAS": name}
+    with serving.Served(bakery.folder / "examples" / "bakery" / name, variables) as service:
+        assert service.ended() == 3, service.told
+    assert service.lines[-1].startswith("[error] DB not ready: Database is empty"), service.told
+    assert "Traceback" not in service.out
+
+
 def test_fourteen_services_from_models_to_applied_migrations(bakery: program.Program) -> None:
     """One command; the second run changes nothing; all are at head; one can be emptied and made again."""
     ran = bakery.run("regenerate", "--yes", "--apply")
@@ -75,6 +102,8 @@ def test_fourteen_services_from_models_to_applied_migrations(bakery: program.Pro
         ]
         assert git(bakery.folder, "status", "--porcelain") == ""
 
+        start_all(bakery)
+
         found = {each["name"]: each for each in bakery.run("status", "--json").json["services"]}
         assert {each["state"] for each in found.values()} == {"at_head"}
         assert (found["inventory"]["tables"], found["external"]["tables"]) == (30, 1)
@@ -83,6 +112,7 @@ def test_fourteen_services_from_models_to_applied_migrations(bakery: program.Pro
         assert cleaned.code == 0, cleaned.told
         states = {each["name"]: each["state"] for each in bakery.run("status", "--json").json["services"]}
         assert (states["pos"], states["orders"]) == ("empty", "at_head")
+        refuses_to_start(bakery, "pos")
         assert bakery.run("apply", "--yes").code == 0
         assert bakery.run("preflight").code == 0
     finally:

@@ -114,19 +114,34 @@ def test_a_damaged_dump_is_refused(auth: fleets.Fleet, owner: Role) -> None:
     assert hashlib.sha256(file.read_bytes()).hexdigest() not in ran.stderr
 
 
-def test_a_restore_that_fails_puts_back_what_was_there(auth: fleets.Fleet, owner: Role) -> None:
-    """The dump needs a type that is gone: the rows from before the attempt are there again, and it is said."""
+def test_a_restore_that_fails_changes_nothing(auth: fleets.Fleet, owner: Role) -> None:
+    """The dump needs a type that is gone: the very table from before the attempt is there, and it is said."""
     database = auth.databases["auth"]
     database.execute("CREATE SCHEMA extra; CREATE DOMAIN extra.word AS text", role=owner)
     database.execute("CREATE TABLE account (id extra.word); INSERT INTO account VALUES ('old')", role=owner)
     assert auth.run("cleanup", "--yes").code == 0
     database.execute("DROP SCHEMA extra CASCADE; CREATE TABLE account (id int)", role=owner)
     database.execute("INSERT INTO account VALUES (8)", role=owner)
-    ran = auth.run("restore", "--service", "auth", "--database", "--yes")
-    assert ran.code == 1, ran.told
+    with auth.untouched():
+        ran = auth.run("restore", "--service", "auth", "--database", "--yes")
+        assert ran.code == 1, ran.told
     assert "extra" in ran.stderr
-    assert "what was there before has been put back" in ran.stderr
+    assert "(nothing was changed)" in " ".join(ran.stderr.split())
     assert database.fetch("SELECT id FROM account") == [(8,)]
+
+
+def test_a_restore_waits_only_so_long_for_a_lock(auth: fleets.Fleet, owner: Role) -> None:
+    """Who holds it is named, and nothing was changed."""
+    database = auth.databases["auth"]
+    database.execute("CREATE TABLE account (id int); INSERT INTO account VALUES (1)", role=owner)
+    assert auth.run("cleanup", "--yes").code == 0
+    database.execute("CREATE TABLE account (id int); INSERT INTO account VALUES (2)", role=owner)
+    with database.connect(owner) as holder, holder.transaction():
+        holder.execute("LOCK TABLE account IN ROW EXCLUSIVE MODE")
+        ran = auth.run("restore", "--service", "auth", "--database", "--yes")
+    assert ran.code == 1, ran.told
+    assert "a lock was held by" in " ".join(ran.stderr.split())
+    assert database.fetch("SELECT id FROM account") == [(2,)]
 
 
 def test_protect_marks_the_database_itself(shop: fleets.Fleet) -> None:

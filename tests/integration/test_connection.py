@@ -437,6 +437,36 @@ def test_a_role_with_no_connection_left(driver: str, database: Database, new_rol
     assert role.name in fault.message
 
 
+def fill_disk(database: Database, table: str) -> None:
+    """From now on the table lies on a disk without room: its file is a link to /dev/full, where no byte can be written."""
+    ((path,),) = database.fetch(f"SELECT pg_relation_filepath('{table}')")
+    file = database.server.cluster.data / path
+    assert file.stat().st_size == 0
+    file.unlink()
+    file.symlink_to("/dev/full")
+
+
+@each_driver
+def test_a_disk_of_the_server_that_is_full(driver: str, database: Database) -> None:
+    """server-disk-full: with the file, and what to do."""
+    database.execute("CREATE UNLOGGED TABLE crowded (n int)")
+    fill_disk(database, "crowded")
+    fault = _fault(database.url(driver), "INSERT INTO crowded VALUES (1)")
+    assert (fault.code, fault.data["sqlstate"]) == ("server-disk-full", "53100"), fault.message
+    assert "No space left on device" in fault.message
+    assert "Make room on the server's disk" in fault.mend
+    database.execute("DROP TABLE crowded")
+
+
+@each_driver
+def test_a_server_without_memory(driver: str, database: Database) -> None:
+    """server-out-of-memory: of locks, and of everything else."""
+    for said, mend in (("out of shared memory", "max_locks_per_transaction"), ("out of memory", "more memory")):
+        statement = f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53200', MESSAGE = '{said}'; END $$"
+        fault = _fault(database.url(driver), statement)
+        assert (fault.code, mend in fault.mend) == ("server-out-of-memory", True), fault.mend
+
+
 @each_driver
 def test_a_lock_that_is_not_to_be_had(driver: str, database: Database) -> None:
     """lock-timeout."""

@@ -76,6 +76,33 @@ def test_a_full_disk_stops_a_command_before_anything_is_changed(
     assert ran.code == 0, ran.told
 
 
+FULL = "op.execute('INSERT INTO crowded VALUES (1)')"
+SAYS_FULL = "op.execute(\"DO 'BEGIN RAISE EXCEPTION USING ERRCODE = 53100::text, MESSAGE = ''no room''; END'\")"
+
+
+def test_a_full_disk_of_the_server_is_no_fault_of_a_revision(auth: fleets.Fleet, owner: Role) -> None:
+    """apply says what to do there; regenerate gives up no history for it, though an unreplayable one may go."""
+    made, database = auth.services["auth"], auth.databases["auth"]
+    made.add(projects.revision("0000"), projects.revision("0001", "0000", upgrade=FULL))
+    database.execute("CREATE UNLOGGED TABLE crowded (n int)", role=owner)
+    database.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)", role=owner)
+    ((path,),) = database.fetch("SELECT pg_relation_filepath('crowded')")
+    file = database.server.cluster.data / path
+    file.unlink()
+    file.symlink_to("/dev/full")  # where no byte can be written
+    database.execute("INSERT INTO alembic_version VALUES ('0000')", role=owner)
+    ran = auth.run("apply", "--yes", "--json")
+    error = ran.json["services"][0]["error"]
+    assert (ran.code, error["code"], error["data"]["cause"]) == (1, "revision-failed", "server-disk-full"), ran.told
+    assert "Make room on the server's disk" in error["mend"]
+    database.execute("DROP TABLE crowded")
+    made.add(projects.revision("0001", "0000", upgrade=SAYS_FULL))
+    with auth.untouched():
+        ran = auth.run("regenerate", "--yes", "--accept-loss", "history:unreplayable", "--json")
+    error = ran.json["services"][0]["error"]
+    assert (ran.code, error["code"]) == (1, "server-disk-full"), ran.told
+
+
 def test_looking_and_applying_need_no_room(full: fleets.Fleet) -> None:
     """What writes no file works where none can be written."""
     for command in (("status",), ("apply", "--yes"), ("restore", "--list")):

@@ -310,3 +310,50 @@ def test_an_interrupted_bootstrap_is_not_run_twice(shop: Callable[..., fleets.Fl
     database.execute(f"ALTER FUNCTION next_code() OWNER TO {role}")
     ran = fleet.run("apply", "--yes")
     assert ran.code == 0, ran.told
+
+
+CONNECTS = """
+import os
+import psycopg
+
+with psycopg.connect({0}, autocommit=True) as connection:
+    connection.execute("CREATE TABLE elders (id int)")
+"""
+
+
+@pytest.mark.parametrize("way", ["''", "os.environ['REPORTS_URL']", "os.environ['STILLROOM_SERVICE_URL']"])
+def test_a_bootstrap_command_is_led_to_the_scratch_database(shop: Callable[..., fleets.Fleet], way: str) -> None:
+    """By libpq's variables, by another variable with the service's URL, by ours: its own database is as it was."""
+    fleet = shop(bootstrap=["python", "first.py"], files={"first.py": CONNECTS.format(way)})
+    database, role = fleet.databases["shop"], fleet.roles["shop"]
+    fleet.program.variables["REPORTS_URL"] = database.url("postgresql", role)
+    fleet.program.variables.update(database.server.environment(database.name, role))
+    if "STILLROOM" in way:
+        fleet.services["shop"].write("first.py", CONNECTS.format(f"{way}.replace('+asyncpg', '')"))
+    ran = fleet.run("regenerate", "--yes")
+    assert ran.code == 0, ran.told
+    assert database.fetch("SELECT to_regclass('elders')") == [(None,)]
+    ran = fleet.run("apply", "--yes")
+    assert ran.code == 0, ran.told
+    assert database.fetch("SELECT to_regclass('elders')::text") == [("elders",)]
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "code"), [(["python", "first.py"], "bootstrap-elsewhere"), ("first:connect", "wrong-database")]
+)
+def test_a_bootstrap_that_connects_elsewhere_is_refused(
+    shop: Callable[..., fleets.Fleet], bootstrap: Any, code: str
+) -> None:
+    """A function before it does anything; of a command, what it changed in the service's own database is told."""
+    fleet = shop(bootstrap=bootstrap)
+    database = fleet.databases["shop"]
+    url = database.url("postgresql", fleet.roles["shop"])
+    lines = CONNECTS.format(repr(url)).strip().splitlines()
+    connects = "\n".join(["def connect():", *(f"    {line}" for line in lines)])
+    fleet.services["shop"].write("first.py", connects + "\n\nif __name__ == '__main__':\n    connect()\n")
+    error = refusal(fleet, "regenerate", "--yes")
+    assert error["code"] == code, error
+    made = database.fetch("SELECT to_regclass('elders')::text")
+    assert made == ([("elders",)] if code == "bootstrap-elsewhere" else [(None,)])
+    assert ("table public.elders" in error["message"]) == (code == "bootstrap-elsewhere"), error
+    assert fleet.history("shop") == {}

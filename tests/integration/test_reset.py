@@ -385,8 +385,11 @@ def test_many_objects_go_in_batches(tmp_path: Path) -> None:
         with pytest.raises(Exception, match="out of shared memory"):
             database.execute("DROP TABLE " + ", ".join(f"t{n}" for n in numbers))
 
+        with pytest.raises(faults.RefusedFault) as caught:
+            reset.rehearse(database.asyncpg, owns("t1"))
         report = reset.reset(database.asyncpg, owns("t1"))
 
+        assert caught.value.code == "too-much-for-one-transaction"
         assert report.transactions > 2
         assert report.before["tables"] == 161
         assert report.after == {"tables": 0}

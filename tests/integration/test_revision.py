@@ -398,3 +398,72 @@ def test_a_model_that_is_rendered_wrongly(ask: asking.Asker, shop: projects.Made
     assert (fault.code, fault.kind) == ("upgrade-fails", "judged")
     assert "on a database at 0001" in fault.message
     assert "large" in fault.message
+
+
+CHECKED = r"""
+op.create_table(
+    'product', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String, nullable=False),
+    sa.Column('size', sa.String, nullable=False), sa.Column('stock', sa.Integer, nullable=False),
+    sa.CheckConstraint('stock > 0', name='dear'), sa.CheckConstraint('stock >= 0 AND stock < 10'),
+    sa.CheckConstraint("size = ANY (ARRAY['s'::varchar, 'l'::varchar]::text[])", name='sizes'),
+    sa.CheckConstraint(r"name ~ '^[[\:alpha\:] %%]+$'", name='letters')
+)
+"""
+SAME = (
+    "'stock > 0', name='dear'",
+    "'(stock >= 0) and stock < 10', name='otherwise_called'",
+    "\"size in ('s', 'l')\", name='sizes'",
+    "r\"name ~ '^[[\\:alpha\\:] %%]+$'\", name='letters'",
+)
+
+
+def _checked(*checks: str, column: str = "") -> str:
+    """The model of `CHECKED`, with these checks, and perhaps one more column."""
+    arguments = "".join(f"sa.CheckConstraint({each}), " for each in checks)
+    columns = ["name: Mapped[str]", "size: Mapped[str]", "stock: Mapped[int]", *filter(None, [column])]
+    return projects.table("product", *columns, f"__table_args__ = ({arguments})")
+
+
+def _shop_with_checks(folder: Path, models: str) -> projects.Made:
+    history = [projects.revision("0001", upgrade=CHECKED, downgrade="op.drop_table('product')")]
+    return projects.make_service(folder / "shop", models=models, history=history)
+
+
+def test_checks_that_say_the_same_in_other_words_are_no_change(
+    ask: asking.Asker, tmp_path: Path, database: Database
+) -> None:
+    """PostgreSQL's way of writing, and a name that it gave: nothing is to be done, and nothing is told."""
+    made, heard = ask.heard(_shop_with_checks(tmp_path, _checked(*SAME)), database.asyncpg, "revision")
+    assert made["unchanged"], made
+    assert heard.warnings == []
+
+
+def test_checks_of_tables_that_are_there_are_written_and_proven(
+    ask: asking.Asker, tmp_path: Path, database: Database
+) -> None:
+    """New, by name and without; otherwise than before; on a column that is there; beside a new column."""
+    column = "note: Mapped[str] = mapped_column(sa.CheckConstraint(\"note <> ''\", name='said'), server_default='-')"
+    checks = ("'stock > 1', name='dear'", *SAME[1:], "'stock <> 7', name='lucky'", "'stock <> id'", "'note <> name'")
+    service = _shop_with_checks(tmp_path, _checked(*checks, column=column))
+    made = ask(service, database.asyncpg, "revision")
+    assert set(made["difference"]) == {
+        "+ column public.product.note: character varying DEFAULT '-'::character varying NOT NULL",
+        "+ constraint public.product.lucky: CHECK ((stock <> 7))",
+        "+ constraint public.product.product_check: CHECK ((stock <> id))",
+        "+ constraint public.product.product_check1: CHECK (((note)::text <> (name)::text))",
+        "+ constraint public.product.said: CHECK (((note)::text <> ''::text))",
+        "~ constraint public.product.dear: CHECK ((stock > 0)) -> CHECK ((stock > 1))",
+    }
+    assert "the check lucky is added to product: rows that break it make the upgrade fail" in made["mended"]
+    service.write(f"migrations/versions/{made['file']['name']}", made["file"]["content"])
+    again = ask(service, database.asyncpg, "revision")
+    assert again["unchanged"], again
+
+
+def test_checks_that_only_the_history_has_stay_and_are_told(
+    ask: asking.Asker, tmp_path: Path, database: Database
+) -> None:
+    """What a model never showed is not dropped; the mend says how it would be."""
+    made, heard = ask.heard(_shop_with_checks(tmp_path, _checked(*SAME[1:])), database.asyncpg, "revision")
+    assert made["unchanged"]
+    assert heard.warnings == ["the history gives product the check dear, which its model does not have; kept"]

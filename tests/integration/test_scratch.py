@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from stillroom.runtime import faults
 from stillroom.runtime.connections import connection, urls
 from stillroom.runtime.housekeeping import makers
-from stillroom.runtime.scratches import scratch, scratch_given
+from stillroom.runtime.scratches import scratch, scratch_create, scratch_given
 from tests.conftest import NewDatabase, NewRole
 from tests.support.postgres import Database, Role, Server
 
@@ -161,6 +161,25 @@ def test_other_versions_work_too(
     finally:
         for name in names:
             server.drop_database(name)
+
+
+def test_the_kernel_copies_where_it_can_and_the_server_where_it_cannot(service: Database, owner: Role) -> None:
+    """PostgreSQL 18 without fsync is told to clone; what can't be done so is done the usual way."""
+
+    def work(conn: Connection) -> tuple[str, str, list[str]]:
+        def method() -> str:
+            return str(conn.exec_driver_sql("SHOW file_copy_method").scalar())
+
+        warnings: list[str] = []
+        like = scratch_create.facts(conn)
+        assert like.throw_away
+        scratch_create.create(conn, f"{service.name}_cloned", "auth", like, warnings)
+        told = method()
+        scratch_create.execute(conn, f"DROP DATABASE {service.name}_cloned")
+        assert not scratch_create._done_at_once(conn, "CREATE DATABASE cloned TEMPLATE not_there")
+        return told, method(), warnings
+
+    assert connection.run(service.url(role=owner), work, autocommit=True) == ("clone", "copy", [])
 
 
 def test_settings_that_decide_what_sql_means_are_the_services(service: Database, owner: Role) -> None:

@@ -185,7 +185,8 @@ def test_one_version_table_for_two_is_an_error_with_its_mend(tmp_path: Path, dat
     database.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     database.execute("INSERT INTO alembic_version VALUES ('auth1')")
     database.execute(f"ALTER TABLE alembic_version OWNER TO {owner.name}")
-    for command in (["apply", "--yes"], ["adopt", "--yes"], ["cleanup", "--yes", "--skip-backup"]):
+    in_place = ["regenerate", "--yes", "--reset-in-place", "--skip-backup", "--ignore-preflight"]
+    for command in (["apply", "--yes"], ["adopt", "--yes"], ["cleanup", "--yes", "--skip-backup"], in_place):
         ran = fleet.run(*command, "--service", "sales", "--json")
         error = ran.json["services"][0]["error"]
         assert (ran.code, error["code"]) == (4, "version-table-shared"), ran.told

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from stillroom.runtime import faults
@@ -63,6 +65,7 @@ def test_each_state_in_turn(ask: asking.Asker, shop: projects.Made, database: Da
         "mend": "invoke apply --service shop",
         "address": f"localhost:{database.server.port}/{database.name}",
         "version_table": "public.alembic_version",
+        "invalid_indexes": [],
     }
 
     ask(shop, database.asyncpg, "upgrade", to="0001")
@@ -260,6 +263,52 @@ def test_two_services_in_one_schema(ask: asking.Asker, tmp_path: Path, database:
 
     assert ask(made["orders"], database.asyncpg, "status")["tables"] == 1
     assert state_of(ask, made["pos"], database) == "empty"
+
+
+def test_indexes_that_could_not_be_made_are_told(
+    ask: asking.Asker, shop: projects.Made, database: Database, new_role: NewRole
+) -> None:
+    """Those of the service, with what mends them; to a role that may not see others' sessions as well."""
+    ask(shop, database.asyncpg, "upgrade")
+    database.execute(
+        "INSERT INTO product (name) VALUES ('a'), ('a'); CREATE SCHEMA far; CREATE TABLE far.t (name text)"
+    )
+    database.execute("INSERT INTO far.t VALUES ('a'), ('a')")
+    for table in ("product", "far.t"):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            database.execute(f"CREATE UNIQUE INDEX CONCURRENTLY ix ON {table} (name)")
+    own = projects.Made(shop.path, shop.url_variable, {**shop.settings, "schemas": ["public"]})
+    reader = new_role()
+    database.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader.name}")
+
+    found = ask(own, database.url(role=reader), "status")
+    everything = ask(shop, database.asyncpg, "status")["invalid_indexes"]
+
+    assert (found["state"], [each["name"] for each in found["invalid_indexes"]]) == ("at_head", ["ix"])
+    assert [each["name"] for each in everything] == ["far.ix", "ix"]
+    database.execute("DELETE FROM product WHERE id = 2")
+    for statement in found["invalid_indexes"][0]["again"].rstrip(";").split(";"):
+        database.execute(statement)
+    assert ask(own, database.asyncpg, "status")["invalid_indexes"] == []
+    assert database.fetch("SELECT indisunique, indisvalid FROM pg_index WHERE indexrelid = 'ix'::regclass") == [
+        (True, True)
+    ]
+
+
+def test_an_index_that_is_being_made_is_not_told(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
+    """It is not valid yet, and nobody has to do anything."""
+    ask(shop, database.asyncpg, "upgrade")
+    with database.connect() as holder, concurrent.futures.ThreadPoolExecutor() as pool:
+        holder.execute("BEGIN; INSERT INTO product (name) VALUES ('a')")
+        try:
+            making = pool.submit(database.execute, "CREATE INDEX CONCURRENTLY ix ON product (name)")
+            while not database.fetch("SELECT 1 FROM pg_class WHERE relname = 'ix'"):
+                assert not making.done()
+            found = ask(shop, database.asyncpg, "status")["invalid_indexes"]
+        finally:
+            holder.execute("COMMIT")
+        making.result()
+    assert found == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,9 +46,37 @@ async def _asked(url: str, query: str) -> tuple[Any, int]:
 def test_built_in_types_are_asked_about_once(database: Database) -> None:
     """The second connection knows; and knows right."""
     url = database.url("postgresql")
-    first, second = (asyncio.run(_asked(url, "SELECT ARRAY[true, false]")) for _ in range(2))
-    assert first == ([True, False], 1)
-    assert second == ([True, False], 0)
+    first, second = (asyncio.run(_asked(url, "SELECT ARRAY['1 day'::interval]")) for _ in range(2))
+    assert first == ([datetime.timedelta(days=1)], 1)
+    assert second == ([datetime.timedelta(days=1)], 0)
+
+
+@pytest.mark.usefixtures("remembering")
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("SELECT '1 2'::int2vector", [1, 2]),
+        ("SELECT '3 4'::oidvector", [3, 4]),
+        ("SELECT ARRAY[true, NULL]", [True, None]),
+        ("""SELECT ARRAY['a'::"char"]""", [b"a"]),
+        ("SELECT ARRAY['b'::name]", ["b"]),
+        ("SELECT ARRAY[5::int2]", [5]),
+        ("SELECT ARRAY[[6], [7]]", [[6], [7]]),
+        ("SELECT ARRAY[8::int8]", [8]),
+    ],
+)
+def test_what_reflection_meets_is_not_asked_about(database: Database, query: str, value: list[object]) -> None:
+    """It is known beforehand, and comes out as it does where it is asked about."""
+    assert asyncio.run(_asked(database.url("postgresql"), query)) == (value, 0)
+
+
+def test_what_is_known_beforehand_is_so(database: Database) -> None:
+    """The server has these types under these numbers, with these elements."""
+    numbers = ", ".join(map(str, type_memory._LISTS))
+    columns = "oid::int, typname::text, typelem::int, typdelim::text"
+    rows = database.fetch(f"SELECT {columns} FROM pg_type WHERE oid IN ({numbers})")
+    assert {number: (name, element) for number, name, element, _ in rows} == type_memory._LISTS
+    assert {delimiter for *_, delimiter in rows} == {","}
 
 
 @pytest.mark.usefixtures("remembering")

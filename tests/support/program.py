@@ -152,10 +152,14 @@ class Program:
     Args:
         folder: the working directory.
         variables: of its environment, beside the few that a shell always has.
+        python: the interpreter whose `invoke` is run.
     """
 
-    def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, variables: Mapping[str, str] | None = None, python: str | Path = sys.executable
+    ) -> None:
         self.folder = folder
+        self._invoke = (str(python), "-m", "invoke")
         self.variables = dict(variables or {})
 
     def run(
@@ -168,7 +172,7 @@ class Program:
     ) -> Ran:
         """Runs a command to its end. `typed`: its standard input, which is no terminal. `through`: what starts it."""
         done = subprocess.run(
-            [*through, *_INVOKE, *arguments],
+            [*through, *self._invoke, *arguments],
             cwd=folder or self.folder,
             env=self._environment(variables),
             input=typed,
@@ -184,7 +188,7 @@ class Program:
     def running(self, *arguments: str, variables: Mapping[str, str] | None = None) -> Iterator[Running]:
         """Starts a command; it is killed if the block leaves it behind."""
         process = subprocess.Popen(
-            [*_INVOKE, *arguments],
+            [*self._invoke, *arguments],
             cwd=self.folder,
             env=self._environment(variables),
             stdin=subprocess.DEVNULL,
@@ -209,7 +213,7 @@ class Program:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         process = subprocess.Popen(
-            [sys.executable, "-c", _CONTROLLING_TERMINAL, *_INVOKE, *arguments],
+            [sys.executable, "-c", _CONTROLLING_TERMINAL, *self._invoke, *arguments],
             cwd=self.folder,
             env={**self._environment(variables), "TERM": "xterm-256color"},
             stdin=theirs,
@@ -250,7 +254,6 @@ def _alive(pid: int) -> bool:
         return False
 
 
-_INVOKE = (sys.executable, "-m", "invoke")
 _KEPT = ("HOME", "PATH", "PYTHONPATH", "STILLROOM_DATA", "TMPDIR", "USER")
 # The session's leader takes its standard input as its controlling terminal, so that Ctrl-C is a signal.
 _CONTROLLING_TERMINAL = (

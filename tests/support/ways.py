@@ -21,7 +21,24 @@ import yaml
 
 from tests.support import postgres, program, projects
 
-__all__ = ["ASYNC", "COMMANDS", "SYNC", "Fleet", "Place", "Table", "Way", "Written", "fleet", "project", "run"]
+__all__ = [
+    "ASYNC",
+    "COMMANDS",
+    "SYNC",
+    "Check",
+    "Fleet",
+    "Place",
+    "Table",
+    "Way",
+    "Written",
+    "fleet",
+    "judged",
+    "project",
+    "run",
+]
+
+Check = Callable[["Fleet"], dict[str, str]]
+"""Runs a command for a fleet: name of a way to what is wrong, or the empty text."""
 
 _MODELS = projects.table("product", "name: Mapped[str]")
 _LATER = projects.table("product", "name: Mapped[str]", "price: Mapped[int | None]")
@@ -132,20 +149,23 @@ class Table:
     """What came of each way under each command: the empty text where all was as it should be."""
 
     ways: Sequence[str]
+    commands: Sequence[str]
     cells: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
 
     @property
     def problems(self) -> dict[tuple[str, str], str]:
         """What went wrong, by way and command; a command that was not run did."""
-        found = {(way, command): self.cells.get((way, command), "not run") for way in self.ways for command in COMMANDS}
+        found = {
+            (way, command): self.cells.get((way, command), "not run") for way in self.ways for command in self.commands
+        }
         return {place: text for place, text in found.items() if text}
 
     def __str__(self) -> str:
         wide = max(map(len, self.ways))
         bad = self.problems
-        lines = ["".join([" " * wide, *(f"  {command}" for command in COMMANDS)])]
+        lines = ["".join([" " * wide, *(f"  {command}" for command in self.commands)])]
         for way in self.ways:
-            marks = [f"  {'FAILS' if (way, each) in bad else 'ok':{len(each)}}" for each in COMMANDS]
+            marks = [f"  {'FAILS' if (way, each) in bad else 'ok':{len(each)}}" for each in self.commands]
             lines.append(f"{way:{wide}}{''.join(marks)}")
         return "\n".join([*lines, *(f"{way}, {command}: {text}" for (way, command), text in bad.items())])
 
@@ -177,16 +197,24 @@ def project(
     return projects.make_service(place.folder, models=_MODELS, env=text, **said)
 
 
-def run(ways: Sequence[Way], folder: Path, server: postgres.Server) -> Table:
-    """Runs every command on every way, each on a database of its own on this server."""
+def run(ways: Sequence[Way], folder: Path, server: postgres.Server, checks: Mapping[str, Check] | None = None) -> Table:
+    """Runs every command on every way, each on a database of its own on this server.
+
+    Args:
+        ways: what its services are.
+        folder: where the fleet is written.
+        server: where their databases are.
+        checks: the commands in their order, and what has to come of each; by default `COMMANDS`.
+    """
     with fleet(ways, folder, server) as made:
-        for command, check in _CHECKS.items():
+        table = Table(list(made.places), tuple(checks or _CHECKS))
+        for command, check in (checks or _CHECKS).items():
             for name, problem in check(made).items():
-                made.table.cells[name, command] = problem
+                table.cells[name, command] = problem
         for name, place in made.places.items():
             if place.role.password in made.said:
-                made.table.cells[name, COMMANDS[0]] = "its password was printed"
-        return made.table
+                table.cells[name, table.commands[0]] = "its password was printed"
+        return table
 
 
 # One fleet, a service a way
@@ -203,7 +231,6 @@ class Fleet:
     program: program.Program
     places: dict[str, Place]
     written: dict[str, Written]
-    table: Table
     said: str = ""
 
     def answers(self, *arguments: str) -> dict[str, Any]:
@@ -257,7 +284,7 @@ def fleet(ways: Sequence[Way], folder: Path, server: postgres.Server, database: 
         }
         (folder / "services.yaml").write_text(yaml.safe_dump(said, sort_keys=False))
         (folder / "tasks.py").write_text("from stillroom.tasks import namespace\n")
-        yield Fleet(program.Program(folder, variables), places, written, Table(list(places)))
+        yield Fleet(program.Program(folder, variables), places, written)
 
 
 def _database(server: postgres.Server, role: postgres.Role, cleanup: contextlib.ExitStack) -> postgres.Database:
@@ -275,7 +302,7 @@ def _preflight(fleet: Fleet) -> dict[str, str]:
         right = str(answer["facts"].get("address", "")).endswith(f"/{fleet.places[name].database.name}")
         return "; ".join(told) or ("" if right else f"looked at {answer['facts'].get('address')}")
 
-    return _judged(fleet, ["preflight"], look)
+    return judged(fleet, ["preflight"], look)
 
 
 def _regenerate(fleet: Fleet) -> dict[str, str]:
@@ -286,11 +313,11 @@ def _regenerate(fleet: Fleet) -> dict[str, str]:
         left = "a scratch database is left" if fleet.scratch_left(name) else ""
         return f"its own database has {touched}" if touched else left
 
-    return _judged(fleet, ["regenerate", "--yes", "--ignore-preflight"], look)
+    return judged(fleet, ["regenerate", "--yes", "--ignore-preflight"], look)
 
 
 def _status(fleet: Fleet) -> dict[str, str]:
-    return _judged(fleet, ["status"], lambda _, answer: "" if answer["state"] == "empty" else str(answer))
+    return judged(fleet, ["status"], lambda _, answer: "" if answer["state"] == "empty" else str(answer))
 
 
 def _apply(fleet: Fleet) -> dict[str, str]:
@@ -299,7 +326,7 @@ def _apply(fleet: Fleet) -> dict[str, str]:
         wanted = sorted(["product", fleet.written[name].version_table])
         return "" if (answer["outcome"], tables) == ("upgraded", wanted) else f"{answer['outcome']}: {tables}"
 
-    return _judged(fleet, ["apply", "--yes"], look)
+    return judged(fleet, ["apply", "--yes"], look)
 
 
 def _adopt(fleet: Fleet) -> dict[str, str]:
@@ -310,7 +337,7 @@ def _adopt(fleet: Fleet) -> dict[str, str]:
         stamped = answer["outcome"] == "stamped" and fleet.written[name].version_table in fleet.tables(name)
         return "" if stamped and not fleet.scratch_left(name) else f"{answer['outcome']}: {fleet.tables(name)}"
 
-    return _judged(fleet, ["adopt", "--yes"], look)
+    return judged(fleet, ["adopt", "--yes"], look)
 
 
 def _revision(fleet: Fleet) -> dict[str, str]:
@@ -321,7 +348,7 @@ def _revision(fleet: Fleet) -> dict[str, str]:
         right = answer["operations"] == 1 and len(fleet.written[name].made.history) == 2
         return "" if right and not fleet.scratch_left(name) else str(answer)
 
-    return _judged(fleet, ["revision", "--message", "price", "--ignore-preflight"], look)
+    return judged(fleet, ["revision", "--message", "price", "--ignore-preflight"], look)
 
 
 def _cleanup(fleet: Fleet) -> dict[str, str]:
@@ -329,10 +356,11 @@ def _cleanup(fleet: Fleet) -> dict[str, str]:
         left = fleet.tables(name)
         return f"{left} are left" if left or answer["after"]["tables"] else ""
 
-    return _judged(fleet, ["cleanup", "--yes", "--skip-backup"], look)
+    return judged(fleet, ["cleanup", "--yes", "--skip-backup"], look)
 
 
-def _judged(fleet: Fleet, arguments: Sequence[str], look: Callable[[str, dict[str, Any]], str]) -> dict[str, str]:
+def judged(fleet: Fleet, arguments: Sequence[str], look: Callable[[str, dict[str, Any]], str]) -> dict[str, str]:
+    """Runs a command for all and looks at each answer: what is wrong by name, the empty text where nothing is."""
     found = {}
     for name, answer in fleet.answers(*arguments).items():
         error = answer.get("error")
@@ -353,7 +381,7 @@ def _looked(look: Callable[[str, dict[str, Any]], str], name: str, answer: dict[
 
 
 _ALARMS = ("warning", "error")
-_CHECKS: dict[str, Callable[[Fleet], dict[str, str]]] = {
+_CHECKS: dict[str, Check] = {
     "preflight": _preflight,
     "regenerate": _regenerate,
     "status": _status,

@@ -24,11 +24,15 @@ _FIRST_ARGUMENT = {*_FAULTS, "Problem", "TargetFailed"}
 _KEBAB = re.compile(r"[a-z]+(?:-[a-z]+)+")
 # Texts of that form that are no codes.
 _NO_CODES = {
+    "cache-control",
     "dist-packages",
     "create-database",
     "given-url",
+    "no-store",
     "site-packages",
     "stillroom-connection",
+    "stillroom-session",
+    "stillroom-signals",
     "stillroom-scratch-lock",
     "uuid-ossp",
     "wrong-request",
@@ -36,6 +40,7 @@ _NO_CODES = {
 # Codes that are put together: the expression, and what comes of it.
 _MADE = {
     "f'{name}-missing'": {"alembic-missing", "sqlalchemy-missing"},
+    "f'{name}-broken'": {"alembic-broken", "sqlalchemy-broken"},
     "f'{name}-old'": {"alembic-old", "sqlalchemy-old"},
 }
 

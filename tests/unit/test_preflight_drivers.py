@@ -15,7 +15,7 @@ OWN = "postgresql://me@db/shop"
 def said(monkeypatch: pytest.MonkeyPatch, given: str, env: str, *, own: str = OWN, missing: str) -> list[str]:
     """The messages on a URL that env.py gives, where one driver is missing."""
     monkeypatch.setattr(
-        preflight_versions, "_import", lambda name: (None, "not there") if name == missing else ("1.0", "")
+        "stillroom.runtime.libraries.imported", lambda name: (None, "not there") if name == missing else ("1.0", "")
     )
     found = preflight_findings.Findings()
     preflight_versions.judge_taken(found, given, own, env)

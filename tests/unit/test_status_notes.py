@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from stillroom import status
 
 
@@ -29,6 +31,15 @@ def test_services_for_which_the_same_is_due_share_a_line() -> None:
         ("", "invoke apply --service sales --environment staging"),
     ]
     assert status.notes(found[3:4], everything=["sales"]) == [("", "invoke apply")]
+
+
+def test_an_index_that_is_invalid_is_told_whatever_the_state() -> None:
+    """With the statements that mend it, beside what the state itself needs."""
+    again = "DROP INDEX CONCURRENTLY ix; CREATE INDEX CONCURRENTLY ix ON t USING btree (a);"
+    found = dataclasses.replace(at("auth", "at_head"), invalid_indexes=({"name": "ix", "again": again},))
+    assert status.notes([found]) == [
+        ("auth: the index ix is INVALID, so no query uses it: making it had failed", again),
+    ]
 
 
 def test_a_state_that_needs_nothing_is_not_mentioned() -> None:

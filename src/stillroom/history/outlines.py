@@ -32,6 +32,7 @@ __all__ = ["STORE", "read"]
 STORE = "outlines.json"
 _KEPT = 20_000  # files: the oldest go first
 _READERS = (revision_body, revision_data, revision_file, revision_function, revision_head, source_text, sql_text)
+_PLAIN = ("plain_grammar.py", "plain_reading.py")
 
 
 def read(files: Sequence[revision_file.File], state: Path, workers: int) -> list[revision_file.Revision | Problem]:
@@ -42,19 +43,42 @@ def read(files: Sequence[revision_file.File], state: Path, workers: int) -> list
         state: folder of what stillroom keeps between runs; nothing is kept where it can't be written.
         workers: processes that read what is not known yet, if it is much.
     """
+    with revision_file.uncollected():  # tens of thousands of small things, none of them in a circle
+        return _read(files, state, workers)
+
+
+def _read(files: Sequence[revision_file.File], state: Path, workers: int) -> list[revision_file.Revision | Problem]:
     known = _load(state)
     keys = [_key(each) for each in files]
     found: list[revision_file.Revision | Problem | None] = [
         _remembered(file, known.get(key)) for file, key in zip(files, keys, strict=True)
     ]
     missing = [at for at, each in enumerate(found) if each is None]
-    new = revision_workers.read_all([files[at] for at in missing], workers, revision_file.read_outline)
-    for at, each in zip(missing, new, strict=True):
-        found[at] = each
-    told = {keys[at]: told for at in missing if (told := _told(found[at])) is not None}
+    told = {}
+    for at, each in zip(missing, _answers([files[at] for at in missing], workers), strict=True):
+        if isinstance(each, list):
+            told[keys[at]] = each
+            found[at] = _remembered(files[at], each)
+        else:
+            found[at] = each
     if told:
         _save(state, known, keys, told)
     return [each for each in found if each is not None]
+
+
+def _answers(
+    files: Sequence[revision_file.File], workers: int
+) -> Sequence[list[Any] | revision_file.Revision | Problem]:
+    """What is kept of each file (it goes from one process to another without the source), or the file if not whole."""
+    if not files:
+        return []
+    from stillroom.history import plain_reading  # its expressions take time to build: once, before there are children
+
+    def answer(file: revision_file.File) -> list[Any] | revision_file.Revision | Problem:
+        found = plain_reading.read(file) or revision_file.read_outline(file)
+        return _told(found) or found
+
+    return revision_workers.read_all(files, workers, answer)
 
 
 def _key(file: revision_file.File) -> str:
@@ -67,8 +91,9 @@ def _key(file: revision_file.File) -> str:
 def _reader() -> str:
     """What tells this version's way of reading from any other."""
     digest = hashlib.sha256(sys.version.encode())
-    for each in (*_READERS, sys.modules[__name__]):
-        digest.update(Path(str(each.__file__)).read_bytes())
+    own = Path(__file__)
+    for each in (own, *(own.with_name(name) for name in _PLAIN), *(Path(str(each.__file__)) for each in _READERS)):
+        digest.update(each.read_bytes())
     return digest.hexdigest()
 
 
@@ -96,17 +121,17 @@ def _save(state: Path, known: Mapping[str, Any], used: Iterable[str], told: Mapp
             temporary.unlink(missing_ok=True)
 
 
-def _told(found: revision_file.Revision | Problem | None) -> list[Any] | None:
+def _told(found: revision_file.Revision | Problem) -> list[Any] | None:
     """What is kept of a file; None for one that is not whole: it is read again each time."""
     if not isinstance(found, revision_file.Revision) or "outline" not in found.__dict__:
         return None
     outline = found.outline
     return [
         [found.id, found.down, found.depends_on, found.branch_labels, found.message, found.computed],
-        [[each.name, each.table, each.subject, each.line] for each in outline.upgrade],
-        [[each.name, each.table, each.subject, each.line] for each in outline.downgrade],
+        [tuple(each) for each in outline.upgrade],
+        [tuple(each) for each in outline.downgrade],
         [outline.upgrade_state, outline.downgrade_state, outline.opaque],
-        [[each.module, each.line, each.loading] for each in outline.imports],
+        [tuple(each) for each in outline.imports],
     ]
 
 
@@ -128,11 +153,11 @@ def _remembered(file: revision_file.File, told: Any) -> revision_file.Revision |
             tuple((name, line) for name, line in computed),
         )
         outline = revision_body.Outline(
-            upgrade=tuple(revision_function.Operation(*each) for each in up),
-            downgrade=tuple(revision_function.Operation(*each) for each in down),
+            upgrade=tuple(map(revision_function.Operation._make, up)),
+            downgrade=tuple(map(revision_function.Operation._make, down)),
             upgrade_state=upgrade_state,
             downgrade_state=downgrade_state,
-            imports=tuple(revision_body.Import(*each) for each in imports),
+            imports=tuple(map(revision_body.Import._make, imports)),
             opaque=opaque,
         )
     except (TypeError, ValueError):

@@ -12,10 +12,10 @@ from stillroom.reports import Report
 
 __all__ = ["MARKS", "document", "lines", "painted", "show", "summary", "versions"]
 
-MARKS = {"ok": "✓", "skipped": "-", "warning": "!", "error": "✗"}
+MARKS = {"ok": "✓", "skipped": "-", "note": "·", "warning": "!", "error": "✗"}
 """What stands before a finding of each level."""
 
-_COLOURS = {"ok": "32", "skipped": "2", "warning": "33", "error": "31"}
+_COLOURS = {"ok": "32", "skipped": "2", "note": "2", "warning": "33", "error": "31"}
 _TITLES = {"alembic": "Alembic", "sqlalchemy": "SQLAlchemy"}
 
 

@@ -81,6 +81,7 @@ class Checks:
                 if draft.values[field] == ():
                     self._at(draft, field, f"is empty; name at least one {what}, or leave the key out")
             self._bootstrap(draft)
+            self._grants(draft)
 
     def together(self, drafts: Sequence[resolve.Draft]) -> None:
         """The services of one environment among each other: order, shared databases, shared histories."""
@@ -138,6 +139,10 @@ class Checks:
                 self._at(draft, "bootstrap", f"{problem}; a command is a list: [python, -m, app.prepare]")
         elif said is not None and not (said and said[0].strip()):
             self._at(draft, "bootstrap", "is empty; name a function or a command, or leave the key out")
+
+    def _grants(self, draft: resolve.Draft) -> None:
+        if draft.values["grants"] is not None and draft.values["service_role"] is None:
+            self._at(draft, "grants", "nobody is named who gets these rights; say `service_role` beside it")
 
     def _path(self, draft: resolve.Draft) -> None:
         text: str = draft.values["path"]

@@ -149,6 +149,15 @@ def _message(text: str) -> str | None:
     return f"a message is one line of 1 to {_LONGEST_MESSAGE} characters"
 
 
+def _right(text: str) -> str | None:
+    if text.upper() in _RIGHTS:
+        return None
+    return f"{shown(text)} is no right on tables; those are {', '.join(_RIGHTS)}"
+
+
+_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+
+
 def _filled(text: str) -> str | None:
     return None if text.strip() and "\0" not in text else "is empty"
 
@@ -177,6 +186,7 @@ BY_FIELD: Mapping[str, Callable[[str], str | None]] = {
     "path": _filled,
     "config": _filled,
     "ini_section": _filled,
+    "env_file": _filled,
     "script_location": _filled,
     "version_locations": _filled,
     "prepend_sys_path": _filled,
@@ -184,6 +194,8 @@ BY_FIELD: Mapping[str, Callable[[str], str | None]] = {
     "models": _module,
     "metadata": _metadata,
     "url_variable": variable,
+    "service_role": _identifier,
+    "grants": _right,
     "scratch_url_variable": variable,
     "database": _database,
     "schemas": _schema,

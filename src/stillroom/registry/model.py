@@ -48,6 +48,8 @@ class Service:
             are `name`, `host`, `port`, `user`, `password`), `ini` (a key of the ini's section) or `argument` (a key of
             `-x`, whose value is in `url_variable`); None: `url_variable` is the way. Treat as read-only.
         password_command: program and arguments that print the password of the URL; None: it stands in the URL.
+        service_role: the role that the service connects as, where another one migrates; None: not declared.
+        grants: rights on tables that migrations give it; None: they are only checked.
         driver: "asyncpg", "psycopg" or "psycopg2": what the embedded server's URLs are made for.
         scratch_url_variable: name of the variable that holds the URL of an empty scratch database, or None.
         database: name that tells who shares a database; the embedded server's database is called so.
@@ -60,6 +62,7 @@ class Service:
         python: interpreter. Target local: an absolute path, None: the one that runs stillroom. Elsewhere: a command or
             path over there, None: the target's own choice.
         env: plain variables (no secrets) that the service's settings classes need; treat as read-only.
+        env_file: a file in `path` with further variables, which are set where they are not set already; None: none.
         time_limit: seconds that one operation on this service may take.
         after: names of services whose databases are upgraded first.
         namespace: Kubernetes namespace; None: the one of the kubectl context.
@@ -106,6 +109,9 @@ class Service:
     url: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
     password_command: tuple[str, ...] | None = None
     version_width: int | None = None
+    service_role: str | None = None
+    grants: tuple[str, ...] | None = None
+    env_file: str | None = None
 
     @property
     def url_source(self) -> str:

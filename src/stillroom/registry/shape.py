@@ -168,6 +168,13 @@ class ServiceShape(_Shape):
     driver: Driver = "asyncpg"
     """What the service connects with: the embedded server's URLs are made for it. Default: the driver of async code."""
 
+    service_role: str | None = None
+    """The role that the service itself connects as, where migrations are run by another one: after each of them its rights
+    on every table are checked. Default: not checked."""
+
+    grants: Texts | None = None
+    """Rights on its tables (SELECT, INSERT, …) that migrations give `service_role`. Default: they are only checked."""
+
     scratch_url_variable: str | None = None
     """Name of the environment variable that holds the URL of an empty database to generate on. Default: none, a scratch
     database is created beside the service's own."""
@@ -201,6 +208,10 @@ class ServiceShape(_Shape):
     env: dict[str, Plain] = {}
     """Plain variables, no secrets, that the service's settings classes need to be importable; those of `defaults` and
     of the service are merged. Default: none."""
+
+    env_file: str | None = None
+    """A file like `.env`, relative to `path`, with variables that are set where they are not set already; passwords in it
+    stay there. It may be missing. Default: none is read."""
 
     time_limit: Seconds = 120.0
     """Seconds that one operation on the service may take. Default 120: large services need up to 23 to import."""

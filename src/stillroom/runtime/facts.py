@@ -33,8 +33,11 @@ class ServiceFacts:
         run_in: `main` or `thread`: where `env.py` runs.
         bootstrap: `module:function`, or a command's arguments, that comes before the first revision; None: nothing does.
         url: another way in which `env.py` learns its URL, as `registry.model.Service` has it; None: `url_variable`.
+        env_file: a file in its folder with further variables, or None.
         given_url_variable: the variable in which the operator side gives the service's URL itself, or None.
         password_variable: the variable in which it gives the password of that URL, or None.
+        service_role: the role that the service itself connects as, where another one migrates; None: not declared.
+        grants: rights on its tables (`SELECT`, ...) that a migration gives that role; None: they are only checked.
         scratch_server_variable: the variable that names a server to make scratch databases on, or None: beside the
             service's own database.
     """
@@ -64,8 +67,11 @@ class ServiceFacts:
     run_in: str = "main"
     bootstrap: str | tuple[str, ...] | None = None
     url: dict[str, Any] | None = dataclasses.field(default=None, hash=False)
+    env_file: str | None = None
     given_url_variable: str | None = None
     password_variable: str | None = None
+    service_role: str | None = None
+    grants: tuple[str, ...] | None = None
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ServiceFacts:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable
 from typing import IO, Any
 
-from stillroom.targets import base, carrier
+from stillroom.targets import base, carrier, refusals
 
 __all__ = ["Local"]
 
@@ -100,14 +100,7 @@ class _Parent:
     def _did_not_start(self) -> base.TargetFailed:
         assert self._process.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
         self._process.kill()
-        said = self._process.stderr.read().decode("utf-8", "replace")
-        last = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
-        return base.TargetFailed(
-            "interpreter-broken",
-            f"the interpreter {self.python} did not start the runtime: {last}",
-            "it has to be Python 3.10 or newer; try it with: " + self.python + " --version",
-            detail=said,
-        )
+        return refusals.of(self.python, self._process.stderr.read().decode("utf-8", "replace"))
 
     def start(self, request_id: str) -> _Worker:
         """Forks a worker."""

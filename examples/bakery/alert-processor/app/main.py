@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Alert, AlertState, Interaction, Rule, SeenBefore, Severity
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="alert-processor")
+app = FastAPI(title="alert-processor", lifespan=lifespan("alert-processor", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -41,11 +43,6 @@ class AlertOut(BaseModel, from_attributes=True):
     title: str
     severity: Severity
     state: AlertState
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/alerts", status_code=status.HTTP_201_CREATED)

@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import User, UserRole
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="auth")
+app = FastAPI(title="auth", lifespan=lifespan("auth", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -37,11 +39,6 @@ def hashed(password: str) -> str:
     """The password with a salt of its own, through scrypt."""
     salt = os.urandom(16)
     return f"{salt.hex()}${hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1).hex()}"
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/users", status_code=status.HTTP_201_CREATED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, FastAPI, Query
+from fastapi import Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Observation
+from stillroom.runtime.service import BaseFastAPIService
 
-app = FastAPI(title="external")
+app = BaseFastAPIService("external", database.engine).create_app()
 Session = Annotated[AsyncSession, Depends(database.session)]
 Kind = Literal["weather", "traffic", "holiday"]
 
@@ -26,11 +27,6 @@ class Seen(BaseModel, from_attributes=True):
     station: str | None = Field(None, max_length=40)
     observed_at: AwareDatetime
     measured: dict[str, Any] = {}
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.put("/observations")

@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Accuracy, Batch, BatchState, Forecast, Verdict
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="forecasting")
+app = FastAPI(title="forecasting", lifespan=lifespan("forecasting", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 TOLERATED = Decimal("0.1")
@@ -39,11 +41,6 @@ class NewBatch(BaseModel):
     first_day: date
     days: int = Field(7, ge=1, le=60)
     predictions: list[Prediction] = []
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/batches", status_code=status.HTTP_201_CREATED)

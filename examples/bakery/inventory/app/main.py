@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import database
 from app.models import Ingredient, Lot, LotState, Movement, MovementKind, Shelf, StockLevel, Unit, Warehouse, Zone
 from app.models.catalogue import Dimension
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="inventory")
+app = FastAPI(title="inventory", lifespan=lifespan("inventory", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -47,11 +49,6 @@ class Receipt(BaseModel):
 class Taken(BaseModel):
     lot: str
     quantity: Decimal
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/ingredients", status_code=status.HTTP_201_CREATED)

@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Email, Message, MessageState, Template, TemplateText
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="notification")
+app = FastAPI(title="notification", lifespan=lifespan("notification", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -41,11 +43,6 @@ class MessageOut(BaseModel, from_attributes=True):
     kind: str
     state: MessageState
     sent_at: datetime | None
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/templates", status_code=status.HTTP_201_CREATED)

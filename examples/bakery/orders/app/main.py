@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Customer, Order, OrderEvent, OrderLine, OrderState, Segment
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="orders")
+app = FastAPI(title="orders", lifespan=lifespan("orders", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 # What may follow on what; nothing follows on a delivery.
@@ -47,11 +49,6 @@ class OrderOut(BaseModel):
     id: uuid.UUID
     number: int
     state: OrderState
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/customers", status_code=status.HTTP_201_CREATED)

@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import PaymentKind, Till, Transaction, TransactionLine, Vendor
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="pos")
+app = FastAPI(title="pos", lifespan=lifespan("pos", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -33,11 +35,6 @@ class Line(BaseModel):
 class Sale(BaseModel):
     payment: PaymentKind = PaymentKind.CARD
     lines: list[Line] = Field(min_length=1)
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/tills", status_code=status.HTTP_201_CREATED)

@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Batch, BatchState, Defect, Line, Plan, PlanItem, QualityCheck
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="production")
+app = FastAPI(title="production", lifespan=lifespan("production", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -49,11 +51,6 @@ class BatchOut(BaseModel, from_attributes=True):
     planned: Decimal
     good: Decimal
     share_good: Decimal | None
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/lines", status_code=status.HTTP_201_CREATED)

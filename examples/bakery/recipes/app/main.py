@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Component, Measure, Recipe, RecipeVersion, Step, VersionState
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="recipes")
+app = FastAPI(title="recipes", lifespan=lifespan("recipes", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -49,11 +51,6 @@ class Current(BaseModel):
     batch_weight_kg: Decimal
     minutes: float
     steps: list[str]
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/recipes", status_code=status.HTTP_201_CREATED)

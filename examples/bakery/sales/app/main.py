@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Channel, Product, SaleRecord
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="sales")
+app = FastAPI(title="sales", lifespan=lifespan("sales", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -40,11 +42,6 @@ class Day(BaseModel):
     day: date
     quantity: Decimal
     revenue: Decimal
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/products", status_code=status.HTTP_201_CREATED)

@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Approval, Contract, PriceBreak, Supplier, Weekday, supplier_ingredients
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="suppliers")
+app = FastAPI(title="suppliers", lifespan=lifespan("suppliers", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -46,11 +48,6 @@ class NewContract(BaseModel):
     first_day: date
     last_day: date | None = None
     prices: list[Price] = Field(min_length=1)
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/suppliers", status_code=status.HTTP_201_CREATED)

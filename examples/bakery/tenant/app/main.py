@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import database
 from app.models import Location, Member, Permission, Tenant, TenantSettings
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="tenant")
+app = FastAPI(title="tenant", lifespan=lifespan("tenant", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -32,11 +34,6 @@ class TenantOut(BaseModel, from_attributes=True):
     name: str
     slug: str
     main_location_id: uuid.UUID | None
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/tenants", status_code=status.HTTP_201_CREATED)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from functools import cache
 
 from sqlalchemy import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 URL_VARIABLE = "TRAINING_DATABASE_URL"
 
@@ -21,9 +21,15 @@ def database_url() -> URL:
 
 
 @cache
+def engine() -> AsyncEngine:
+    """One engine and pool per process, made when the service starts: importing it needs no database."""
+    return create_async_engine(database_url(), pool_pre_ping=True)
+
+
+@cache
 def session_maker() -> async_sessionmaker[AsyncSession]:
-    """One engine and pool per process, made at the first request: importing the service needs no database."""
-    return async_sessionmaker(create_async_engine(database_url(), pool_pre_ping=True), expire_on_commit=False)
+    """Sessions on the engine."""
+    return async_sessionmaker(engine(), expire_on_commit=False)
 
 
 async def session() -> AsyncIterator[AsyncSession]:

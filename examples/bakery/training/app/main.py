@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import database
 from app.models import JobEvent, JobState, ProductEmbedding, TrainingJob
 from app.models.embeddings import DIMENSIONS
+from stillroom.runtime.service import FailsPlainly, lifespan
 
-app = FastAPI(title="training")
+app = FastAPI(title="training", lifespan=lifespan("training", database.engine))
+app.add_middleware(FailsPlainly)
 Session = Annotated[AsyncSession, Depends(database.session)]
 
 
@@ -35,11 +37,6 @@ class JobOut(BaseModel, from_attributes=True):
 class Neighbour(BaseModel):
     product_id: uuid.UUID
     distance: float
-
-
-@app.get("/health/live")
-async def live() -> dict[str, str]:
-    return {"status": "alive"}
 
 
 @app.post("/jobs", status_code=status.HTTP_202_ACCEPTED)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..wire import protocol, telling
 
-__all__ = ["STAMPED", "WOULD_STAMP", "adopt"]
+__all__ = ["STAMPED", "WOULD_STAMP", "adopt", "write"]
 
 STAMPED = "stamped"
 WOULD_STAMP = "would stamp"
@@ -88,7 +88,7 @@ def _stamp(found: situation.Situation, column: str) -> None:
     found.make_version_schema()
     connection.run(
         found.url,
-        lambda conn: _write(conn, found, column),
+        lambda conn: write(conn, found, found.standing.heads, column),
         application_name=f"stillroom adopt {found.service.name}"[:63],
     )
     now = found.again().standing
@@ -101,7 +101,18 @@ def _stamp(found: situation.Situation, column: str) -> None:
         )
 
 
-def _write(conn: Connection, found: situation.Situation, column: str) -> None:
+def write(conn: Connection, found: situation.Situation, rows: Sequence[str], column: str) -> None:
+    """Writes these rows into the version table, and no others; it is made where it is not there.
+
+    Args:
+        conn: in a transaction.
+        found: the service; what is noted must be what was found.
+        rows: ids.
+        column: the type of its column, where it is made.
+
+    Raises:
+        faults.RefusedFault: `changed-meanwhile`.
+    """
     table = found.table.quoted
     key = sqltext.identifier(f"{found.table.name}_pkc")
     conn.exec_driver_sql(
@@ -117,8 +128,8 @@ def _write(conn: Connection, found: situation.Situation, column: str) -> None:
             f"look again: invoke status --service {found.service.name}",
         )
     conn.exec_driver_sql(f"DELETE FROM {table}")
-    rows = ", ".join(f"({sqltext.literal(each)})" for each in found.standing.heads)
-    conn.exec_driver_sql(f"INSERT INTO {table} (version_num) VALUES {rows}")
+    listed = ", ".join(f"({sqltext.literal(each)})" for each in rows)
+    conn.exec_driver_sql(f"INSERT INTO {table} (version_num) VALUES {listed}")
 
 
 def _result(found: situation.Situation, outcome: str, after: Sequence[str]) -> dict[str, Any]:

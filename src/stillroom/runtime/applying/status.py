@@ -24,7 +24,8 @@ def status(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     Returns:
         `state`, `revision` and `head` (lists, sorted), `tables` (None if the database was not to be asked), `pending`
         and `unknown` revisions, `message` and `mend` (may be empty), `address` (`host:port/database`),
-        `version_table` (its full name; empty if the database was not to be asked).
+        `version_table` (its full name; empty if the database was not to be asked), `invalid_indexes` (those of the
+        service that are INVALID: `name`, `definition`, and `again`: statements that make it anew).
 
     Raises:
         faults.Fault: if the code can't be read; a database that does not answer is a state.
@@ -57,6 +58,10 @@ def status(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         "mend": unreachable.mend if unreachable is not None else mend(standing, service.name),
         "address": str(urls.address(url)),
         "version_table": noted,
+        "invalid_indexes": [
+            {"name": each.name, "definition": each.definition, "again": each.again}
+            for each in (observed.invalid if observed is not None else ())
+        ],
     }
 
 

@@ -1,4 +1,4 @@
-"""The operation behind `apply`: brings a service's own database to a revision, and believes only the database."""
+"""What an upgrade of a service's own database is to reach, and whether it did: only the database is believed."""
 
 from __future__ import annotations
 
@@ -6,58 +6,21 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import facts, faults
-from ..projects import bootstrap, environment, project
+from .. import faults
 from ..reading import made_tables, revision_target
 from ..replay import walk
 from ..schema import invalid_indexes
 from ..standing import state
-from . import half_applied, situation
+from . import situation
 
 if TYPE_CHECKING:
-    from ..wire import protocol, telling
+    from ..wire import telling
 
-__all__ = ["NOTHING", "UPGRADED", "WOULD_UPGRADE", "Aim", "aim", "upgrade"]
+__all__ = ["NOTHING", "UPGRADED", "WOULD_UPGRADE", "Aim", "aim", "answer", "judge"]
 
 UPGRADED = "upgraded"
 WOULD_UPGRADE = "would upgrade"
 NOTHING = "nothing to do"
-
-
-def upgrade(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
-    """Upgrades the service's database.
-
-    Options: `to` (default `heads`); `plan` (bool): decides, refuses, and runs nothing; `seen`: the revisions that the plan
-    was made on (a list, None: not planned).
-
-    Returns:
-        `outcome` (`upgraded`, `nothing to do`, `would upgrade`), `unchanged` (whether there was nothing to do), `before`
-        and `after` (revisions), `state` (before), `applied` (revision, message, file of each), `tables`, `address`,
-        `version_table` (its full name); and where it shares its database, `makes`, `shares` and `creates`: tables that the
-        history makes, that it makes where they are not there, and that the pending revisions make.
-
-    Raises:
-        faults.Fault: refusals by name, before anything is touched; `revision-failed`, `half-applied`, `nothing-applied`,
-            `other-revision` afterwards.
-    """
-    service = facts.ServiceFacts.from_dict(request.service)
-    project.enter(service)
-    tell.step("look")
-    found = situation.look(service)
-    target = aim(found, str(request.options.get("to") or "heads"), tell)
-    if not target.pending:
-        return _result(found, target, found, NOTHING)
-    if request.options.get("plan"):
-        if found.to_bootstrap:
-            tell.warn(
-                f"{found.database} is empty: what services.yaml names as bootstrap: runs before the first revision"
-            )
-        return _result(found, target, found, WOULD_UPGRADE)
-    _as_planned(found, request.options.get("seen"))
-    if found.to_bootstrap:
-        bootstrap.run(service, found.url, tell)
-    found.make_version_schema()
-    return _result(found, target, _run(found, target, tell), UPGRADED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,33 +64,22 @@ def aim(found: situation.Situation, to: str, tell: telling.Tell) -> Aim:
     return Aim(told, state.rows_after(graph, standing.applied, wanted), pending)
 
 
-def _as_planned(found: situation.Situation, seen: Sequence[str] | None) -> None:
-    if seen is not None and set(seen) != set(found.standing.applied):
-        raise faults.RefusedFault(
-            "changed-since-plan",
-            f"{found.service.name}: {found.database} was at {_at(seen)} when this was planned, and is now at "
-            f"{_at(found.standing.applied)}: somebody else migrates",
-            "look again, then run it again: invoke status",
-        )
+def judge(found: situation.Situation, target: Aim, after: situation.Situation, went: walk.Walk) -> None:
+    """Whether the run came to what it was to come to; the database is believed, nobody else.
 
+    Args:
+        found: the service before.
+        target: what it was to reach.
+        after: the service now, asked on a connection of its own.
+        went: what was done.
 
-def _run(found: situation.Situation, target: Aim, tell: telling.Tell) -> situation.Situation:
-    """Runs it, and gives what the database says afterwards, asked on a connection of its own."""
-    went = walk.Walk()
-    try:
-        with environment.working_on(found.service, found.url):
-            walk.upgrade(found.of, target.name, went, tell)
-    except faults.RefusedFault:
-        raise
-    except faults.Fault as fault:
-        raise half_applied.failure(found, fault, went, tell) from fault
-    tell.step("look again")
-    after = found.again()
+    Raises:
+        faults.ProjectFault: `nothing-applied`, `other-revision`, `invalid-index`.
+    """
     now, graph = after.standing.applied, found.code.graph
     if after.standing.unknown or graph.ancestors(now) != graph.ancestors(target.rows):
         raise _elsewhere(found, target, now, went)
     _usable(found, went)
-    return after
 
 
 def _usable(found: situation.Situation, went: walk.Walk) -> None:
@@ -162,6 +114,10 @@ def _elsewhere(found: situation.Situation, target: Aim, now: Sequence[str], went
         mend = "env.py swallows exceptions: let them through, then mend the statement"
     elif not went.revisions:
         message += "; no revision was run"
+    elif went.held:
+        message += (
+            "; env.py never committed: it had begun a transaction before context.configure(), so that was up to it"
+        )
     return faults.ProjectFault(
         "other-revision" if moved else "nothing-applied",
         message,
@@ -174,7 +130,8 @@ def _at(rows: Sequence[str]) -> str:
     return ", ".join(rows) or "no revision"
 
 
-def _result(before: situation.Situation, target: Aim, after: situation.Situation, outcome: str) -> dict[str, Any]:
+def answer(before: situation.Situation, target: Aim, after: situation.Situation, outcome: str) -> dict[str, Any]:
+    """The answer of the operation: see `migrating.operation`."""
     return {
         "outcome": outcome,
         "unchanged": outcome == NOTHING,

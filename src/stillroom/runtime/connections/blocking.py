@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy.engine
 
-__all__ = ["Blocker", "holders", "mend", "sentence"]
+__all__ = ["Blocker", "holders", "mend", "of_sessions", "sentence"]
 
 _HOLDERS = """
 SELECT coalesce(a.pid, 0), coalesce(a.application_name, ''), coalesce(a.usename::text, ''),
@@ -26,6 +26,24 @@ WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
   AND (l.locktype = 'relation' AND l.relation IN ({oids}) OR l.locktype = 'object' AND l.objid IN ({oids}))
 GROUP BY a.pid, a.application_name, a.usename, a.usesysid, a.state, a.backend_type, a.query, a.xact_start,
          a.state_change, a.backend_start, p.gid
+ORDER BY 6 DESC, 1
+"""
+
+_OF_SESSIONS = """
+SELECT coalesce(a.pid, 0), coalesce(a.application_name, ''), coalesce(a.usename::text, ''),
+       coalesce(a.state, a.backend_type, 'prepared transaction'),
+       coalesce(left(regexp_replace(a.query, '[[:space:]]+', ' ', 'g'), 120), ''),
+       coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change, a.backend_start)), 0)::bigint,
+       CASE WHEN b.pid = 0 THEN coalesce((
+           SELECT min(p.gid) FROM pg_prepared_xacts p
+           JOIN pg_locks l ON l.pid IS NULL AND p.transaction::text = split_part(l.virtualtransaction, '/', 2)
+           WHERE l.granted AND l.relation IS NOT DISTINCT FROM w.relation), '') ELSE '' END,
+       coalesce(CASE w.locktype WHEN 'relation' THEN w.relation::regclass::text ELSE w.locktype END, ''),
+       coalesce(pg_has_role(a.usesysid, 'MEMBER') OR pg_has_role('pg_signal_backend', 'MEMBER'), false)
+FROM unnest(ARRAY[{pids}]::int[]) AS s(pid)
+CROSS JOIN LATERAL (SELECT DISTINCT unnest(pg_blocking_pids(s.pid)) AS pid) AS b
+LEFT JOIN pg_stat_activity a ON a.pid = b.pid
+LEFT JOIN LATERAL (SELECT locktype, relation FROM pg_locks WHERE pid = s.pid AND NOT granted LIMIT 1) AS w ON true
 ORDER BY 6 DESC, 1
 """
 
@@ -71,6 +89,18 @@ def holders(conn: sqlalchemy.engine.Connection, oids: Collection[int]) -> list[B
         return []
     listed = ", ".join(str(int(oid)) for oid in sorted(oids))
     return [Blocker(*row) for row in conn.exec_driver_sql(_HOLDERS.format(oids=listed))]
+
+
+def of_sessions(conn: sqlalchemy.engine.Connection, pids: Collection[int]) -> list[Blocker]:
+    """Who keeps these sessions waiting at this moment, by holding a lock or by having asked for it before; longest first.
+
+    Args:
+        pids: server processes of the sessions that may be waiting.
+    """
+    if not pids:
+        return []
+    listed = ", ".join(str(int(pid)) for pid in sorted(pids))
+    return [Blocker(*row) for row in conn.exec_driver_sql(_OF_SESSIONS.format(pids=listed))]
 
 
 def sentence(blockers: Collection[Blocker]) -> str:

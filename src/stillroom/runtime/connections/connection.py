@@ -28,7 +28,17 @@ from . import diagnosis, driver_arguments, guard, urls
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Keeper", "check_server", "diagnosed", "engine", "in_transaction", "keepers", "run", "run_task"]
+__all__ = [
+    "Keeper",
+    "check_server",
+    "diagnosed",
+    "engine",
+    "import_driver",
+    "in_transaction",
+    "keepers",
+    "run",
+    "run_task",
+]
 
 _T = TypeVar("_T")
 
@@ -80,16 +90,17 @@ def run(
 
 
 def check_server(url: str, fault: faults.Fault) -> None:
-    """Whether the server still answers; where it does not, nobody's code is to blame for what failed.
+    """Whether the server still answers, and has room; where not, nobody's code is to blame for what failed.
 
     Args:
         url: of the database that was worked on.
         fault: what failed.
 
     Raises:
-        faults.Fault: `fault` itself, if it says that nobody answers; what connecting gives.
+        faults.Fault: `fault` itself, if it says that nobody answers, or that disk, memory or connections are used up;
+            what connecting gives.
     """
-    if fault.code == "database-unreachable":
+    if fault.code in diagnosis.OF_THE_SERVER:
         raise fault
     run(url, lambda conn: conn.exec_driver_sql("SELECT 1").close())
 
@@ -102,7 +113,7 @@ def engine(url: str, *, connect_timeout: float = 10.0, application_name: str = "
         faults.ProjectFault: `url-invalid`.
     """
     parsed = urls.parse(url)
-    driver = _import_driver(parsed)
+    driver = import_driver(parsed)
     arguments = driver_arguments.arguments(parsed, driver, connect_timeout, application_name)
     if driver == "asyncpg":
         import sqlalchemy.ext.asyncio as sqlalchemy_asyncio
@@ -180,7 +191,12 @@ def _engine_options(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"poolclass": NullPool, "connect_args": arguments, "future": True}
 
 
-def _import_driver(url: URL) -> str:
+def import_driver(url: URL) -> str:
+    """The driver of a URL, imported, with what SQLAlchemy needs beside it.
+
+    Raises:
+        faults.DatabaseFault: `driver-missing`, `greenlet-missing`.
+    """
     driver = urls.known_driver(url)
     try:
         importlib.import_module(driver)
@@ -247,7 +263,9 @@ def _spare_round_trips(engine: Engine) -> None:
     dialect._get_server_version_info = _server_version
     dialect.get_default_isolation_level = lambda _: "READ COMMITTED"
     dialect._set_backslash_escapes = lambda _: setattr(dialect, "_backslash_escapes", False)
-    if dialect.driver == "asyncpg":
+    if hasattr(
+        dialect, "setup_asyncpg_json_codec"
+    ):  # before 1.4.18, SQLAlchemy asks for both in one function of its own
         introspected = (dialect.setup_asyncpg_json_codec, dialect.setup_asyncpg_jsonb_codec)
         dialect.setup_asyncpg_json_codec = lambda connection: _json_codecs(connection, introspected)
         dialect.setup_asyncpg_jsonb_codec = _nothing

@@ -12,8 +12,10 @@ import getpass
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy.engine import URL
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 __all__ = [
     "DEFAULT_PORT",

@@ -5,6 +5,8 @@ database-missing       the server has no such database
 authentication-failed  wrong password, unknown role, or no line in pg_hba.conf
 permission-denied      the role may not do this; the mend is the GRANT
 too-many-connections   of the server, the role or the database
+server-disk-full       the server has no room left on a disk
+server-out-of-memory   the server has no room left in memory, or in its table of locks
 lock-timeout           another session holds the lock
 statement-failed       anything else that the server refuses
 driver-missing         the driver of the URL is not installed
@@ -25,7 +27,18 @@ from sqlalchemy.engine import URL
 from .. import faults
 from . import urls
 
-__all__ = ["database_fault", "dialect_missing", "driver_missing", "greenlet_missing", "sqlstate", "text"]
+__all__ = [
+    "OF_THE_SERVER",
+    "database_fault",
+    "dialect_missing",
+    "driver_missing",
+    "greenlet_missing",
+    "sqlstate",
+    "text",
+]
+
+OF_THE_SERVER = frozenset({"database-unreachable", "server-disk-full", "server-out-of-memory", "too-many-connections"})
+"""Codes of what the server lacks: no revision, and no model, is to blame for that."""
 
 _PACKAGES = {"asyncpg": "asyncpg", "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
 
@@ -34,6 +47,8 @@ _CODES = {
     "28000": "authentication-failed",
     "3D000": "database-missing",
     "42501": "permission-denied",
+    "53100": "server-disk-full",
+    "53200": "server-out-of-memory",
     "53300": "too-many-connections",
     "55P03": "lock-timeout",
     "57P01": "database-unreachable",
@@ -50,6 +65,7 @@ _TEXTS = (
         re.compile(r"role \".*\" does not exist|no pg_hba\.conf entry|is not permitted to log in|pg_hba\.conf rejects"),
     ),
     ("53300", re.compile(r"too many (clients|connections)|remaining connection slots")),
+    ("53100", re.compile(r"No space left on device|could not (write|extend).*disk full", re.IGNORECASE)),
     ("57P03", re.compile(r"the database system is (starting up|shutting down|in recovery|not (yet )?accepting)")),
     ("42501", re.compile(r"permission denied")),
     (
@@ -178,6 +194,22 @@ class _Finding:
             f"{self.address} takes no more connections (role {self.role!r}): {self.text}",
             "Run fewer services at once (--jobs 1), close idle sessions, or raise max_connections "
             f"(or the limit: ALTER ROLE {_quoted(self.role)} CONNECTION LIMIT -1)",
+        )
+
+    def _server_disk_full(self) -> tuple[str, str]:
+        return (
+            f"The disk of {self.address} is full: {self.text}",
+            "Make room on the server's disk (that of the tablespace which the message names, or of pg_wal), then again; the "
+            "statement was rolled back",
+        )
+
+    def _server_out_of_memory(self) -> tuple[str, str]:
+        locks = "lock" in self.text.lower() or "shared memory" in self.text.lower()
+        return (
+            f"The server of {self.address} is out of memory: {self.text}",
+            "Raise max_locks_per_transaction on the server (and restart it), or run fewer services at once (--jobs 1)"
+            if locks
+            else "Run fewer services at once (--jobs 1), or give the server more memory; the statement was rolled back",
         )
 
     def _lock_timeout(self) -> tuple[str, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import urllib.parse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.engine import URL
+from . import destination
 
-from . import urls
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 __all__ = ["arguments"]
 
@@ -58,7 +59,7 @@ def arguments(url: URL, driver: str, connect_timeout: float, application_name: s
     named = {"database" if driver == "asyncpg" else "dbname": url.database}
     arguments.update({name: value for name, value in named.items() if value})
     if "host" in query:
-        pairs = urls.endpoints(url)
+        pairs = destination.endpoints(url)
         query.pop("port", None)
         query["host"] = ",".join(host for host, _ in pairs)
         arguments["port"] = ",".join(str(port) for _, port in pairs)

@@ -112,7 +112,9 @@ def _before_use(check: Check) -> Callable[..., None]:
     """For connections that a pool of the service had open before the guard went up."""
 
     def before_use(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
-        driver_connection = getattr(dbapi_connection, "driver_connection", dbapi_connection)
+        # SQLAlchemy before 1.4.24 does not say which connection it has adapted.
+        adapted = getattr(dbapi_connection, "_connection", dbapi_connection)
+        driver_connection = getattr(dbapi_connection, "driver_connection", adapted)
         driver = type(driver_connection).__module__.partition(".")[0]
         if driver in _REAL:
             endpoint, database = _REAL[driver](driver_connection)

@@ -1,6 +1,7 @@
 """Amends what autogenerate found before it is written: what PostgreSQL needs and Alembic leaves out.
 
 - schemas and extensions that the models use are made first, if they are not there;
+- domains are made once, and dropped again by the downgrade;
 - enum types are made once, before the tables, and dropped again by the downgrade (Alembic makes one per table, which
   fails for a shared type, and its downgrade leaves all of them behind);
 - foreign keys of a cycle, and those marked `use_alter`, are added after the tables (Alembic renders the first inline,
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .. import facts
 from ..connections import sqltext
 from ..projects import project
-from ..schema import enums
+from ..schema import domains, enums
 from . import checks
 
 if TYPE_CHECKING:
@@ -108,7 +109,12 @@ def amend(
     mended += _write_indexes(context, upgrade.ops, downgrade.ops)
     mended += _free_cycles(upgrade.ops, downgrade.ops)
     changes = enums.changes(context, metadatas)
+    for make, drop, sentence in domains.changes(context, metadatas):
+        changes.before.append(make)
+        changes.undo_after.insert(0, drop)  # it may be one of an enum type
+        changes.sentences.append(sentence)
     enums.render_without_creation(context)
+    domains.render_without_creation(context)
     if upgrade.ops or changes:
         prerequisites = _prerequisites(context, metadatas, service)
         first = [sqltext.create_schema(name) for name in prerequisites.schemas]

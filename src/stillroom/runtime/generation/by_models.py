@@ -7,6 +7,7 @@ catalog before the rollback is the measure. What the baseline has beyond it (wha
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Models", "NotMade", "judge", "look", "make"]
 
 _KEY = tuple[str, ...]
+_PREPARED_SINCE = "_invalidate_schema_cache_asof"  # of SQLAlchemy's dialect for asyncpg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +121,7 @@ def make(
         for name, value in models.settings.items():
             conn.exec_driver_sql(f"SELECT set_config('{name}', {sqltext.literal(value)}, true)")
         # What listeners of the service do is the service's doing: the guard watches.
-        with guard.watching():
+        with guard.watching(), _statements_kept(conn.dialect):
             _create(conn, models, made, checkfirst=checkfirst)
         return take()
     except faults.Fault:
@@ -144,6 +146,15 @@ def _create(conn: Connection, models: Models, made: Collection[_KEY], *, checkfi
     for metadata in models.metadatas:
         tables = [table for table in metadata.tables.values() if models.place(table) in made]
         metadata.create_all(conn, tables=tables, checkfirst=checkfirst or len(models.metadatas) > 1)
+
+
+@contextlib.contextmanager
+def _statements_kept(dialect: Any) -> Iterator[None]:
+    """After DDL SQLAlchemy has asyncpg prepare each statement anew, since columns may have changed; the catalog's do not."""
+    before = getattr(dialect, _PREPARED_SINCE, None)
+    yield
+    if before is not None:
+        setattr(dialect, _PREPARED_SINCE, before)
 
 
 def _refuse_commit(conn: Connection) -> None:

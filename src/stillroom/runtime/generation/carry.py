@@ -170,10 +170,10 @@ def _sequence_moves(connection: Connection, table: str) -> list[str]:
 
 def _in_order(connection: Connection, tables: Sequence[str]) -> list[str]:
     wanted = {table: set[str]() for table in sorted(tables)}
+    named = {catalog.key(table): table for table in wanted}
     for schema, name, other_schema, other_name in connection.exec_driver_sql(_REFERENCES):
-        source = f"{sqltext.as_written(schema)}.{sqltext.as_written(name)}"
-        target = f"{sqltext.as_written(other_schema)}.{sqltext.as_written(other_name)}"
-        if source in wanted and target in wanted:
+        source, target = named.get((schema, name)), named.get((other_schema, other_name))
+        if source is not None and target is not None:
             wanted[source].add(target)
     try:
         return list(graphlib.TopologicalSorter(wanted).static_order())

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import faults
-from ..connections import sqltext
 from ..projects import blame, project
 from ..reading import revisions
 from ..replay import known_drops
 from ..wire import telling
-from . import amend, rewrite
+from . import amend, rewrite, standing_checks
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
@@ -50,6 +49,9 @@ class Draft:
         drops: what its upgrade drops, in words.
         empty: whether there was nothing to generate.
         unformatted: why hooks of the ini file (`[post_write_hooks]`) could not run, a sentence each.
+        tables: those of the models that were there already, with their checks.
+        search_path: of `env.py`.
+        warnings: pairs of a sentence and what to do.
     """
 
     def __init__(self) -> None:
@@ -64,10 +66,19 @@ class Draft:
         self.version_table = project.VersionTable()
         self.empty = False
         self.unformatted: list[str] = []
+        self.tables: list[standing_checks.Table] = []
+        self.search_path = ""
+        self.warnings: list[tuple[str, str]] = []
 
 
 def autogenerate(
-    of: project.Project, versions: Path, message: str, *, carried: amend.Carried, strangers: Collection[str] = ()
+    of: project.Project,
+    versions: Path,
+    message: str,
+    *,
+    carried: amend.Carried,
+    strangers: Collection[str] = (),
+    standing: str | None = None,
 ) -> Draft:
     """Runs autogenerate against the database that `env.py` connects to, writing into `versions`.
 
@@ -77,6 +88,7 @@ def autogenerate(
         message: of the revision.
         carried: statements to put into the file as they are.
         strangers: what is in the database and belongs to others (`kind:name`).
+        standing: the URL of that database, where tables of the models are there already, whose checks are compared.
 
     Raises:
         faults.Fault: if the service's code fails, its metadata is empty, or Alembic refuses.
@@ -91,11 +103,13 @@ def autogenerate(
         nonlocal reached
         reached = True
         _look(of, context, draft)
-        own = {f"table:{_full(name)}" for name in draft.metadata_tables}
+        own = {_key(name) for name in draft.metadata_tables}
         for operations in (scripts[0].upgrade_ops, scripts[0].downgrade_ops):
-            known_drops.leave_out(operations, [each for each in strangers if each not in own])
+            known_drops.leave_out(operations, [each for each in strangers if known_drops.key(each) not in own])
         amended = amend.amend(context, scripts[0], of.service, carried)
         draft.prerequisites, draft.mended = amended.prerequisites, list(amended.mended)
+        if standing is not None:
+            _hold_checks(context, scripts[0], standing, draft)
         draft.empty = scripts[0].upgrade_ops.is_empty() if scripts[0].upgrade_ops is not None else True
 
     config = of.config(versions)
@@ -126,6 +140,18 @@ def tell_of_hooks(made: Draft, tell: telling.Tell) -> None:
         tell.warn(each, "the revision does not need it; run what it names on the new file where that is installed")
 
 
+def _hold_checks(context: MigrationContext, script: MigrationScript, url: str, draft: Draft) -> None:
+    """Compares the checks of tables that are there, and writes what differs."""
+    if script.upgrade_ops is None or script.downgrade_ops is None or context.connection is None:
+        return
+    draft.search_path = str(context.connection.exec_driver_sql("SHOW search_path").scalar())
+    draft.tables = standing_checks.wanted(context, script.upgrade_ops.ops)
+    differences = standing_checks.compare(url, draft.tables, draft.search_path)
+    done = standing_checks.write(context, differences, script.upgrade_ops.ops, script.downgrade_ops.ops)
+    draft.mended += done.mended
+    draft.warnings = list(done.warnings)
+
+
 def _look(of: project.Project, context: MigrationContext, draft: Draft) -> None:
     draft.version_table = project.version_table(context)
     draft.metadata_tables = sorted({name for each in project.metadatas(context) for name in each.tables})
@@ -137,10 +163,10 @@ def _look(of: project.Project, context: MigrationContext, draft: Draft) -> None:
         )
 
 
-def _full(name: str) -> str:
-    """A table of the metadata as the catalog names it."""
+def _key(name: str) -> known_drops.Key:
+    """A table of the metadata, as `known_drops` knows it."""
     schema, _, table = name.rpartition(".")
-    return f"{sqltext.as_written(schema or 'public')}.{sqltext.as_written(table)}"
+    return ("table", schema or "public", table)
 
 
 @contextlib.contextmanager

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
-from ..connections import connection, sqltext, type_memory
+from ..connections import compiled, connection, type_memory
 from ..housekeeping import temporary
 from ..projects import bootstrap, env_locations, locations, preparation, project
 from ..reading import one_head, revision_needs, revisions
-from ..replay import history
+from ..replay import history, same_types
 from ..schema import catalog
 from ..scratches import places
 from ..standing import observe, versions
@@ -41,7 +41,9 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
+    compiled.share()
     type_memory.remember()
+    same_types.compare_as_postgresql()
     of = project.Project(service)
     # What is replaced is what was there when the work began: whatever comes later is somebody else's.
     graph = _history(of)
@@ -226,8 +228,10 @@ class _Baseline:
         service = self._of.service
         if service.schemas is None:
             return
-        declared = {sqltext.as_written(schema) for schema in service.schemas}
-        foreign = [item.name for item in outcome.all if item.kind == "table" and item.schema not in declared]
+        declared = {(schema,) for schema in service.schemas}
+        foreign = [
+            item.name for item in outcome.all if item.kind == "table" and catalog.key(item.schema) not in declared
+        ]
         if foreign:
             raise faults.JudgedFault(
                 "foreign-tables",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import faults
-from ..connections import connection, sqltext
+from ..connections import connection, diagnosis, sqltext
 from ..projects import project
 from ..replay import history
 from ..schema import catalog, ownership
@@ -31,6 +31,13 @@ __all__ = ["Proof", "prove", "take"]
 _LABEL = re.compile(r"'(?:[^']|'')*'")
 # What a scratch database is marked with (`scratch.py`): it names a process and a moment, so no two are equal.
 _MARK = "COMMENT ON DATABASE current_database IS 'stillroom scratch;"
+
+
+_COLLATED = (
+    "Alembic does not see the COLLATE of an index that is there: put the collation on the column "
+    "(sa.Text(collation='C')); or leave the index out of the comparison in env.py (include_object), and write it into a "
+    "revision by hand"
+)
 
 
 @dataclasses.dataclass
@@ -170,7 +177,9 @@ def _differs(of: project.Project, left: list[str]) -> faults.JudgedFault:
     return faults.JudgedFault(
         "diff-not-empty",
         f"{of.service.name}: after the upgrade, autogenerate still sees {len(left)} difference(s): {left[0]}",
-        "the models say something that Alembic renders or compares wrongly: mend the model, "
+        _COLLATED
+        if any("literal_column" in line and "COLLATE" in line for line in left)
+        else "the models say something that Alembic renders or compares wrongly: mend the model, "
         "or leave it out of the comparison in env.py (include_object)",
         detail="\n".join(left),
     )
@@ -252,7 +261,10 @@ class _WayBack:
 
 
 class _judged:  # noqa: N801 - reads as the statement it makes
-    """Names a fault of the block as a judgement on the revision; refusals (the guard's) stay what they are."""
+    """Names a fault of the block as a judgement on the revision.
+
+    Refusals (the guard's), and faults about what the server lacks, stay what they are.
+    """
 
     def __init__(self, code: str, sentence: str) -> None:
         self._code = code
@@ -263,6 +275,8 @@ class _judged:  # noqa: N801 - reads as the statement it makes
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if not isinstance(error, faults.Fault) or isinstance(error, faults.RefusedFault):
+            return
+        if error.code in diagnosis.OF_THE_SERVER:
             return
         data = {**error.data, "cause": error.code}
         raise faults.JudgedFault(

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
-from ..connections import type_memory
+from ..connections import compiled, type_memory
 from ..housekeeping import temporary
 from ..projects import bootstrap, project
 from ..reading import revision_graph, revision_target, revisions
-from ..replay import history
+from ..replay import history, same_types
 from ..schema import catalog
 from ..scratches import places
 from ..standing import observe
-from . import amend, draft, generate, proof
+from . import amend, draft, generate, proof, standing_checks
 
 if TYPE_CHECKING:
     from ..scratches import scratch
@@ -47,7 +47,9 @@ def revision(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """
     service = facts.ServiceFacts.from_dict(request.service)
     project.enter(service)
+    compiled.share()
     type_memory.remember()
+    same_types.compare_as_postgresql()
     tell.step("read history")
     code = observe.code(service)
     observe.expect_heads(service, code.graph)
@@ -118,7 +120,11 @@ class _Revision:
         self._tell.step("autogenerate")
         _link(self._code.graph.revisions, self._folder)
         with _following(self._follows):
-            made = draft.autogenerate(self._of, self._folder, message, carried=amend.Carried())
+            made = draft.autogenerate(
+                self._of, self._folder, message, carried=amend.Carried(), standing=self._place.url
+            )
+        for warning in made.warnings:
+            self._tell.warn(*warning)
         if made.empty:
             return self._unchanged(made)
         draft.tell_of_hooks(made, self._tell)
@@ -134,7 +140,21 @@ class _Revision:
             start=start,
             follows=self._follows,
         )
+        self._judge_checks(made)
         return self._result(made, proven, catalog.compare(before, proven.outcome))
+
+    def _judge_checks(self, made: draft.Draft) -> None:
+        """After the upgrade, the tables that were there have the checks of their models."""
+        for each in standing_checks.compare(self._place.url, made.tables, made.search_path):
+            left = [*each.new, *(check for check, _ in each.changed)]
+            if left:
+                named = ", ".join(check.shown for check in left)
+                raise faults.JudgedFault(
+                    "diff-not-empty",
+                    f"{self._of.service.name}: after the upgrade, {each.of.table.fullname} still lacks what its model "
+                    f"checks: {named}",
+                    "a hook in env.py takes it out of the revision: leave the check to it (include_object), or add it there",
+                )
 
     def _judge(self, made: draft.Draft) -> None:
         name = self._of.service.name

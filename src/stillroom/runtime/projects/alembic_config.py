@@ -16,7 +16,7 @@ from . import locations, source_kinds, sources
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["make"]
+__all__ = ["make", "refuse_old"]
 
 _KEPT: dict[str, Config] = {}
 
@@ -37,11 +37,10 @@ def make(service: facts.ServiceFacts, where: locations.Locations, versions: Path
     """
     from alembic.config import Config
 
+    refuse_old(service, where)
     files: dict[str, Any] = {}
-    if where.toml is not None and "toml_file" in inspect.signature(Config).parameters:
+    if where.toml is not None and _reads_toml():
         files["toml_file"] = str(where.toml)
-    elif where.toml is not None and where.ini is None:
-        raise _old(service, where.toml)
     config = Config(
         str(where.ini) if where.ini is not None else None,
         ini_section=service.ini_section,
@@ -63,6 +62,22 @@ def make(service: facts.ServiceFacts, where: locations.Locations, versions: Path
         vars(kept).clear()
         vars(kept).update(vars(config))
     return kept
+
+
+def refuse_old(service: facts.ServiceFacts, where: locations.Locations) -> None:
+    """Sees whether this Alembic can read the service's configuration at all.
+
+    Raises:
+        faults.ProjectFault: `alembic-old`, if it is in a pyproject.toml alone, and this Alembic does not read that.
+    """
+    if where.toml is not None and where.ini is None and not _reads_toml():
+        raise _old(service, where.toml)
+
+
+def _reads_toml() -> bool:
+    from alembic.config import Config
+
+    return "toml_file" in inspect.signature(Config).parameters
 
 
 def _give_url(config: Config, given: source_kinds.Given) -> None:

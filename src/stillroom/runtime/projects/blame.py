@@ -71,23 +71,26 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-_DISTRIBUTIONS = {
-    "bs4": "beautifulsoup4",
-    "dateutil": "python-dateutil",
-    "decouple": "python-decouple",
-    "dogpile": "dogpile.cache",
-    "dotenv": "python-dotenv",
-    "jose": "python-jose",
-    "jwt": "pyjwt",
-    "magic": "python-magic",
-    "multipart": "python-multipart",
-    "PIL": "pillow",
-    "psycopg": "'psycopg[binary]'",
-    "psycopg2": "psycopg2-binary",
-    "pythonjsonlogger": "python-json-logger",
-    "slugify": "python-slugify",
-    "yaml": "pyyaml",
-}
+_DISTRIBUTIONS = dict(
+    each.split("=")
+    for each in (
+        "bs4=beautifulsoup4",
+        "dateutil=python-dateutil",
+        "decouple=python-decouple",
+        "dogpile=dogpile.cache",
+        "dotenv=python-dotenv",
+        "jose=python-jose",
+        "jwt=pyjwt",
+        "magic=python-magic",
+        "multipart=python-multipart",
+        "PIL=pillow",
+        "psycopg='psycopg[binary]'",
+        "psycopg2=psycopg2-binary",
+        "pythonjsonlogger=python-json-logger",
+        "slugify=python-slugify",
+        "yaml=pyyaml",
+    )
+)
 """What services import, and what brings it, where the names differ."""
 
 
@@ -149,7 +152,7 @@ def _database_error(service: str, doing: str, error: BaseException) -> faults.Fa
     return faults.DatabaseFault(
         "statement-failed",
         f"{service}: {doing} failed in the database: {_first_line(original)}{shown}{_place(error)}",
-        _mend(_first_line(original)),
+        _mend(_first_line(original), str(statement or "")),
         data={"statement": _shorten(statement or ""), "sqlstate": _sqlstate(original)},
     )
 
@@ -166,8 +169,13 @@ _FIRST_THERE = (
 )
 
 
-def _mend(said: str) -> str:
+_INHERITS = re.compile(r"\bINHERITS\s*\(", re.IGNORECASE)
+
+
+def _mend(said: str, statement: str) -> str:
     """What to do about a statement that the server refused."""
+    if _INHERITS.search(statement) and "does not exist" in said:
+        return "say in the models which table comes first: child.add_is_dependent_on(parent), for the tables themselves"
     for pattern, mend in _FIRST_THERE:
         match = pattern.search(said)
         if match:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
-from . import blame, locations
+from . import blame, env_file, locations
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -37,6 +37,7 @@ def enter(service: facts.ServiceFacts) -> None:
             f"{service.name}: its folder {service.path} can't be entered: {error.strerror}",
             "correct path: in services.yaml",
         ) from error
+    env_file.load(service)
     # What is wrong with the configuration is told by whoever needs it.
     with contextlib.suppress(faults.Fault):
         _before_installed(locations.of(service).prepend_sys_path)

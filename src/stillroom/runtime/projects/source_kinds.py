@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .. import facts, faults
-from . import config_file
+from . import config_file, env_file
 
 __all__ = ["Argument", "Given", "Ini", "Parts", "Source", "Variable", "checked"]
 
@@ -116,7 +116,8 @@ class Variable:
         if text is None:
             raise faults.ProjectFault(
                 "variable-missing",
-                f"{self._service.name}: the environment variable {self.named} is not set",
+                f"{self._service.name}: the environment variable {self.named} is not set"
+                f"{env_file.advice(self._service, [self.named])}",
                 f"export {self.named}=postgresql+asyncpg://user@host:5432/database, or correct url_variable: in "
                 "services.yaml (url: there has other ways)",
                 data={"variable": self.named},
@@ -229,7 +230,7 @@ class Parts:
             raise faults.ProjectFault(
                 "variable-missing",
                 f"{self._service.name}: the environment variable{'s' * several} {', '.join(missing)} "
-                f"{'are' if several else 'is'} not set",
+                f"{'are' if several else 'is'} not set{env_file.advice(self._service, missing)}",
                 f"export {' '.join(f'{each}=...' for each in missing)}, or leave out of url: in services.yaml what "
                 "env.py does not read",
                 data={"variable": missing[0], "variables": missing},

@@ -10,20 +10,27 @@ import os
 from collections.abc import Iterator, Mapping
 
 from .. import facts, secrecy
-from . import source_kinds
+from . import env_file, source_kinds
 
-__all__ = ["EVERYBODY", "given", "keep_secret", "of", "pointed_at", "url"]
+__all__ = ["DIRECT", "EVERYBODY", "direct_variable", "given", "keep_secret", "of", "own", "pointed_at", "url"]
 
 
 EVERYBODY = "STILLROOM_SERVICE_URL"
 """The variable that has the URL meanwhile, whichever way `env.py` goes."""
 
+DIRECT = "MIGRATION_"
+"""What stands before the name of the variable with the URL that is used instead, by all that is done with the database."""
+
 _current: dict[str, str] = {}
 """Service -> the URL that was put in the place of its own."""
+
+_own: dict[str, str] = {}
+"""Service -> the URL of its own database, with what `PG*` variables said of it."""
 
 
 def of(service: facts.ServiceFacts) -> source_kinds.Source:
     """The way that the registry declares."""
+    env_file.load(service)
     said = service.url or {}
     if "variables" in said:
         return source_kinds.Parts(service, said["variables"])
@@ -43,17 +50,35 @@ def url(service: facts.ServiceFacts) -> str:
     if service.name in _current:
         return _current[service.name]
     source = of(service)
-    whole, password = service.given_url_variable, service.password_variable
+    direct = None if service.given_url_variable else direct_variable(service)
+    whole, password = direct or service.given_url_variable, service.password_variable
     text = os.environ[whole] if whole else source.read()
-    if password:
-        from ..connections import urls
+    from ..connections import urls
 
+    if direct:
+        source_kinds.checked(service.name, direct, text, f"export {direct}=URL of the server itself, not of its pooler")
+    elif password:
         text = urls.with_password(text, os.environ[password])
     if whole or password:
         os.environ.update(source.given(text).variables)
         _current[service.name] = text
     keep_secret(text)
+    _own.setdefault(service.name, urls.with_database(text, urls.address(text).database))
     return text
+
+
+def own(service: facts.ServiceFacts) -> str | None:
+    """The URL of the service's own database, also while `env.py` learns another; None if nobody has asked for it yet."""
+    return _own.get(service.name)
+
+
+def direct_variable(service: facts.ServiceFacts) -> str | None:
+    """The variable with a URL that goes to the server itself, where the service's own goes to a pooler; None: not set.
+
+    `MIGRATION_` stands before the name of the service's own variable, since many services may share an environment.
+    """
+    name = f"{DIRECT}{service.url_variable}"
+    return name if os.environ.get(name) else None
 
 
 def keep_secret(url: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
-from ..projects import project, sources
+from ..projects import alembic_config, project, sources
 from ..reading import made_tables
 from . import preflight_project, preflight_versions
 from .preflight_findings import Findings
@@ -18,9 +18,9 @@ from .preflight_findings import Findings
 if TYPE_CHECKING:
     from ..wire import protocol, telling
 
-# The checks import these late, since Alembic or SQLAlchemy may be missing. A parent that forks workers imports this
-# module beforehand, and should have the others then, too.
-with contextlib.suppress(ImportError):
+# The checks import these late, since Alembic or SQLAlchemy may be missing or broken. A parent that forks workers imports
+# this module beforehand, and should have the others then, too.
+with contextlib.suppress(Exception):
     from ..generation import extensions  # noqa: F401
     from ..projects import env_run, environment, hardcoded  # noqa: F401
     from ..reading import revision_needs  # noqa: F401
@@ -75,6 +75,9 @@ class _Preflight:
             project.enter(self.service)
         self._files = preflight_project.look(found, self.service, self.facts)
         usable = preflight_versions.check(found, self.facts, self._source.text(), self._files.env_source)
+        with found.checking("alembic"):
+            if usable and self._files.places is not None:
+                alembic_config.refuse_old(self.service, self._files.places)
         with found.checking("url"):
             if usable:
                 self._look_at_url()
@@ -151,7 +154,7 @@ class _Preflight:
         if self._skip_database:
             return "left out (--skip-db-check)"
         if not usable:
-            return "not looked at: Alembic or SQLAlchemy is missing"
+            return "not looked at: Alembic or SQLAlchemy can't be used"
         return "" if self._url else f"not looked at: {self._named} does not name it"
 
     def _look_at_bootstrap(self) -> None:
@@ -163,7 +166,7 @@ class _Preflight:
 
     def _look_at_models(self, usable: bool) -> None:
         if self._skip_models or not usable:
-            self.found.skipped("models", self._skip_models or "not imported: Alembic or SQLAlchemy is missing")
+            self.found.skipped("models", self._skip_models or "not imported: Alembic or SQLAlchemy can't be used")
             return
         from ..standing import preflight_models
         from . import preflight_env

@@ -186,7 +186,9 @@ def _applied(conn: Connection, tables: list[dict[str, Any]]) -> dict[tuple[str, 
 
 
 def _told_pid(conn: Connection) -> int | None:
-    driver: Any = conn.connection.dbapi_connection
+    driver: Any = conn.connection
+    # Before SQLAlchemy 1.4.24 it has another name.
+    driver = getattr(driver, "dbapi_connection", None) or driver.connection
     driver = getattr(driver, "_connection", driver)
     if hasattr(driver, "get_server_pid"):
         return int(driver.get_server_pid())

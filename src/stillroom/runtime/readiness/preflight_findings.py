@@ -11,8 +11,10 @@ from .. import faults, secrecy
 
 __all__ = ["LEVELS", "Findings"]
 
-LEVELS = ("ok", "skipped", "warning", "error")
-"""From good to bad. `skipped`: not looked at, or not to be known here, and the message says why; never a false ok."""
+LEVELS = ("ok", "skipped", "note", "warning", "error")
+"""From good to bad. `note`: worth knowing, and no fault.
+
+`skipped`: not looked at, or not to be known here, and the message says why; never a false ok."""
 
 
 class Findings:
@@ -28,6 +30,10 @@ class Findings:
     def skipped(self, check: str, message: str, mend: str = "", **data: Any) -> None:
         """A check was not made; the message says why."""
         self._add(check, "skipped", message, mend, data)
+
+    def note(self, check: str, message: str, mend: str, **data: Any) -> None:
+        """Something that is usual and fine, and that a person may want to know."""
+        self._add(check, "note", message, mend, data)
 
     def warning(self, check: str, message: str, mend: str, **data: Any) -> None:
         """Something that does not stop a run, and that a person should know."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import platform
 import re
 import sys
 from typing import Any
 
+from .. import libraries
 from .preflight_findings import Findings
 
 __all__ = ["check", "driver_of", "judge_taken"]
@@ -15,8 +15,7 @@ __all__ = ["check", "driver_of", "judge_taken"]
 _DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 _PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
 _OTHER_DRIVER = "name a driver that is installed in the URL: postgresql+asyncpg:// (or psycopg, psycopg2)"
-_OLDEST_ALEMBIC = (1, 12)
-_OLDEST_SQLALCHEMY = (1, 4)
+_TITLES = {"alembic": "Alembic", "sqlalchemy": "SQLAlchemy"}
 _SCHEME = re.compile(r"\s*\w+\+(\w+)://")
 _ENGINE = re.compile(r"\b(engine_from_config|create_engine)\s*\(")
 _ASYNCIO = re.compile(r"sqlalchemy\.ext\.asyncio|async_engine")
@@ -32,15 +31,15 @@ def check(found: Findings, facts: dict[str, Any], url: str | None, env_source: s
         env_source: the text of env.py, which tells whether SQLAlchemy's asyncio is used.
 
     Returns:
-        Whether both Alembic and SQLAlchemy can be imported, without which no further check can be made.
+        Whether both Alembic and SQLAlchemy can be used, without which no further check can be made.
     """
     versions: dict[str, str] = facts.setdefault("versions", {})
     versions["python"] = platform.python_version()
     found.ok("python", f"Python {versions['python']} ({sys.executable})", executable=sys.executable)
-    usable = [_library(found, versions, *each) for each in _LIBRARIES]
+    usable = _libraries(found, versions)
     facts["driver"] = _driver(found, versions, url)
     _greenlet(found, versions, facts["driver"], env_source)
-    return all(usable)
+    return usable
 
 
 def driver_of(url: str) -> str | None:
@@ -49,43 +48,35 @@ def driver_of(url: str) -> str | None:
     return named[1].removesuffix("_async") if named else None
 
 
-_LIBRARIES = (
-    ("alembic", "Alembic", _OLDEST_ALEMBIC, "warning"),
-    ("sqlalchemy", "SQLAlchemy", _OLDEST_SQLALCHEMY, "error"),
-)
-
-
-def _library(
-    found: Findings, versions: dict[str, str], name: str, title: str, oldest: tuple[int, int], bad: str
-) -> bool:
-    version, problem = _import(name)
-    if version is None:
-        found.error(name, f"{title} does not import: {problem}", f"{_pip(name)}", code=f"{name}-missing")
-        return False
-    versions[name] = version
-    if _number(version) < oldest:
-        least = ".".join(map(str, oldest))
-        say = found.warning if bad == "warning" else found.error
-        say(
-            name,
-            f"{title} {version} is older than {least}, the oldest that this works with",
-            _pip(f"{name}>={least}"),
-            code=f"{name}-old",
-        )
-    else:
-        found.ok(name, f"{title} {version}")
-    return True
+def _libraries(found: Findings, versions: dict[str, str]) -> bool:
+    """Alembic and SQLAlchemy, which it imports: what is wrong with SQLAlchemy is said once."""
+    usable = True
+    judged = {name: libraries.judged(name) for name in ("sqlalchemy", "alembic")}
+    for name, title in _TITLES.items():
+        version, fault = judged[name]
+        if version is not None:
+            versions[name] = version
+        if fault is None:
+            found.ok(name, f"{title} {version}")
+        elif fault.code == "alembic-old":
+            found.warning(name, fault.message, fault.mend, code=fault.code)
+        elif fault.code == "alembic-broken" and judged["sqlalchemy"][0] is None:
+            found.skipped(name, "not imported: it needs SQLAlchemy, which does not import")
+        else:
+            found.fault(name, fault)
+            usable = False
+    return usable
 
 
 def _driver(found: Findings, versions: dict[str, str], url: str | None) -> str | None:
     named = driver_of(url) if url else None
     if named is not None:
-        version, problem = _import(named)
+        version, problem = libraries.imported(named)
         if version is None:
             found.error(
                 "driver",
                 f"{named}, the driver that the URL names, does not import: {problem}",
-                _pip(_PACKAGES.get(named, named)) if named in _DRIVERS else _OTHER_DRIVER,
+                libraries.pip(_PACKAGES.get(named, named)) if named in _DRIVERS else _OTHER_DRIVER,
                 code="driver-missing",
             )
             return None
@@ -118,13 +109,13 @@ def judge_taken(found: Findings, given: str, own: str, env_source: str) -> None:
         taken = make_url(given).get_dialect().driver
     except (SQLAlchemyError, ValueError):
         return  # told by whoever connects, with the URL's mistake
-    _, problem = _import(taken)
+    _, problem = libraries.imported(taken)
     if problem:
         why = "the URL that env.py gives to Alembic names it" if named else "the URL names no driver"
         found.error(
             "driver",
             f"SQLAlchemy takes {taken} ({why}), and that does not import: {problem}",
-            f"{_pip(_PACKAGES.get(taken, taken))}; or name one that is installed in the URL",
+            f"{libraries.pip(_PACKAGES.get(taken, taken))}; or name one that is installed in the URL",
             code="driver-missing",
         )
 
@@ -132,7 +123,7 @@ def judge_taken(found: Findings, given: str, own: str, env_source: str) -> None:
 def _any_driver(found: Findings, versions: dict[str, str]) -> str | None:
     """The URL names none (or there is no URL): the first that there is, in the order in which it would be picked."""
     for name in _DRIVERS:
-        version, _ = _import(name)
+        version, _ = libraries.imported(name)
         if version is not None:
             versions[name] = version
             found.ok("driver", f"{name} {version} (the URL names no driver)")
@@ -140,7 +131,7 @@ def _any_driver(found: Findings, versions: dict[str, str]) -> str | None:
     found.error(
         "driver",
         f"no driver for PostgreSQL imports (looked for {', '.join(_DRIVERS)})",
-        _pip("asyncpg"),
+        libraries.pip("asyncpg"),
         code="driver-missing",
     )
     return None
@@ -149,34 +140,14 @@ def _any_driver(found: Findings, versions: dict[str, str]) -> str | None:
 def _greenlet(found: Findings, versions: dict[str, str], driver: str | None, env_source: str) -> None:
     if driver != "asyncpg" and not _ASYNCIO.search(env_source):
         return
-    version, problem = _import("greenlet")
+    version, problem = libraries.imported("greenlet")
     if version is None:
         found.error(
             "greenlet",
             f"greenlet missing: SQLAlchemy's asyncio needs it, and SQLAlchemy 2.1 no longer brings it ({problem})",
-            _pip("sqlalchemy[asyncio]"),
+            libraries.pip("sqlalchemy[asyncio]"),
             code="greenlet-missing",
         )
         return
     versions["greenlet"] = version
     found.ok("greenlet", f"greenlet {version}")
-
-
-def _import(name: str) -> tuple[str | None, str]:
-    """The version of a package that imports, or None and what went wrong."""
-    try:
-        module = importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001 - a broken installation raises anything (OSError of a library, say)
-        return None, f"{type(error).__name__}: {error}"
-    return str(getattr(module, "__version__", "of unknown version")).split(" ")[0], ""
-
-
-def _number(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version; very high where there are none, so that nothing is called old by mistake."""
-    numbers = re.match(r"(\d+)\.(\d+)", version)
-    return (int(numbers[1]), int(numbers[2])) if numbers else (sys.maxsize,)
-
-
-def _pip(requirement: str) -> str:
-    plain = re.fullmatch(r"[\w.-]+", requirement) is not None
-    return f"{sys.executable} -m pip install {requirement if plain else repr(requirement)}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import revision_data, revision_function, source_text
 
@@ -21,8 +21,7 @@ _KNOWN_MODULES = frozenset(sys.stdlib_module_names) | {"alembic", "sqlalchemy"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-@dataclass(frozen=True)
-class Import:
+class Import(NamedTuple):
     """A module that the file imports (`app.models`), anywhere in it. `loading`: whether to load the file needs it."""
 
     module: str

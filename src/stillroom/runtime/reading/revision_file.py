@@ -17,7 +17,18 @@ from .. import faults
 from . import revision_body, revision_head, revision_problem
 from .revision_problem import Problem
 
-__all__ = ["File", "Revision", "data_statements", "keep_outline", "parse", "read_head", "read_outline", "read_whole"]
+__all__ = [
+    "File",
+    "Revision",
+    "data_statements",
+    "keep_outline",
+    "parse",
+    "read_head",
+    "read_outline",
+    "read_whole",
+    "revision_of",
+    "uncollected",
+]
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,7 @@ def data_statements(source: str | bytes) -> list[str]:
 
 def read_whole(file: File) -> Revision | Problem:
     """One file, head and body from one parse; if only its body is broken, the revision is known all the same."""
-    with _uncollected():
+    with uncollected():
         try:
             tree = revision_head.parse_module(file.source, file.shown)
         except SyntaxError:
@@ -165,7 +176,7 @@ def read_whole(file: File) -> Revision | Problem:
 
 def read_outline(file: File) -> Revision | Problem:
     """One file, head and outline from one parse; what rows it changes is read when it is asked for."""
-    with _uncollected():
+    with uncollected():
         try:
             tree = revision_head.parse_module(file.source, file.shown)
         except SyntaxError:
@@ -205,22 +216,35 @@ def read_head(source: bytes, shown: str, path: str, tree: ast.Module | None) -> 
             (path,),
             about=exc.name,
         )
+    return revision_of(head, File(path, shown, source))
+
+
+def revision_of(head: revision_head.Head, file: File) -> Revision:
+    """The revision that a file is, whose declarations are read."""
     return Revision(
-        head.id, head.down, head.depends_on, head.branch_labels, path, shown, head.message, source, head.computed
+        head.id,
+        head.down,
+        head.depends_on,
+        head.branch_labels,
+        file.path,
+        file.shown,
+        head.message,
+        file.source,
+        head.computed,
     )
 
 
 def _examine(source: bytes, name: str) -> revision_body.Body | Problem:
     """What one file does, or why that cannot be read."""
     try:
-        with _uncollected():
+        with uncollected():
             return revision_body.read_body(revision_head.parse_module(source, name))
     except SyntaxError as exc:
         return revision_problem.does_not_parse(name, exc)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without the garbage collector: a tree has no cycles, and looking for them costs a quarter of the time."""
     collecting = gc.isenabled()
     gc.disable()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from . import revision_data, source_text
 
-__all__ = ["Function", "Operation", "Surroundings"]
+__all__ = [
+    "SCHEMA_KEYWORDS",
+    "SUBJECT_KEYWORDS",
+    "SUBJECT_THEN_TABLE",
+    "TABLE_KEYWORDS",
+    "Function",
+    "Operation",
+    "Surroundings",
+]
 
 _NO_OPERATION = frozenset(
     {"f", "get_bind", "get_context", "inline_literal", "batch_alter_table", "implementation_for", "register_operation"}
 )
-_SUBJECT_THEN_TABLE = frozenset(
+SUBJECT_THEN_TABLE = frozenset(
     {
         "create_index",
         "drop_index",
@@ -25,12 +32,12 @@ _SUBJECT_THEN_TABLE = frozenset(
         "drop_constraint",
     }
 )
-_TABLE_KEYWORDS = ("table_name", "source_table", "old_table_name", "table")
-_SUBJECT_KEYWORDS = ("column_name", "index_name", "constraint_name", "column", "new_table_name")
+TABLE_KEYWORDS = ("table_name", "source_table", "old_table_name", "table")
+SCHEMA_KEYWORDS = ("schema", "source_schema")
+SUBJECT_KEYWORDS = ("column_name", "index_name", "constraint_name", "column", "new_table_name")
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One call of `op` (or of a batch, or of a connection): `name` is the method's (`create_table`, `execute`).
 
     `table` ("orders", "audit.orders") and `subject` (column, index, constraint) are "" where the source does not say.
@@ -70,7 +77,7 @@ class Function:
         self.calls: list[ast.Call] = []
         self.names: set[str] = set()
         self._attributes: list[ast.Attribute] = []
-        self._batches: dict[str, list[tuple[ast.With, str]]] = {}
+        self._batches: dict[str, list[tuple[int, int, str]]] = {}  # name: first line, last line, table
         withs = []
         for node in found:
             kind = type(node)
@@ -125,7 +132,7 @@ class Function:
             return self._described(function.attr, call) if function.attr not in _NO_OPERATION else None
         batch = self._batch(function.value)
         if batch is not None and function.attr not in _NO_OPERATION:
-            return Operation(function.attr, batch, self._argument(call, 0, _SUBJECT_KEYWORDS), call.lineno)
+            return Operation(function.attr, batch, self._argument(call, 0, SUBJECT_KEYWORDS), call.lineno)
         if revision_data.executes(call, self._scope_of) or _creates(call):
             return Operation(function.attr, "", "", call.lineno)
         return None
@@ -139,16 +146,14 @@ class Function:
         return isinstance(node, ast.Attribute) and node.attr == "op" and source_text.root_name(node) == "alembic"
 
     def _batch(self, node: ast.expr) -> str | None:
+        """The table of the innermost batch of this name around the place; "" where that is not to be seen."""
         if not isinstance(node, ast.Name):
             return None
-        around = [
-            (batch.lineno, table)
-            for batch, table in self._batches.get(node.id, ())
-            if batch.lineno <= node.lineno <= (batch.end_lineno or node.lineno)
-        ]
-        if around:  # autogenerate calls each of them `batch_op`
-            return max(around)[1]
-        return "" if node.id in self._batches or node.id in ("batch_op", "batch") else None
+        known = self._batches.get(node.id, [])
+        around = [each for each in known if each[0] <= node.lineno <= each[1]]
+        if around:
+            return max(around)[2]
+        return "" if known or node.id in ("batch_op", "batch") else None
 
     def _note_batch(self, node: ast.With) -> None:
         for item in node.items:
@@ -156,19 +161,20 @@ class Function:
             if isinstance(call, ast.Call) and isinstance(item.optional_vars, ast.Name):
                 name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
                 if name == "batch_alter_table":
-                    table = self._schema(call) + self._argument(call, 0, _TABLE_KEYWORDS)
-                    self._batches.setdefault(item.optional_vars.id, []).append((node, table))
+                    table = self._schema(call) + self._argument(call, 0, TABLE_KEYWORDS)
+                    lines = (node.lineno, node.end_lineno or node.lineno)
+                    self._batches.setdefault(item.optional_vars.id, []).append((*lines, table))
 
     def _described(self, name: str, call: ast.Call) -> Operation:
-        table, subject = (1, 0) if name in _SUBJECT_THEN_TABLE else (0, 1)
+        table, subject = (1, 0) if name in SUBJECT_THEN_TABLE else (0, 1)
         known = name not in ("execute", "invoke", "run_async")
-        where = self._argument(call, table, _TABLE_KEYWORDS) if known else ""
-        what = self._argument(call, subject, _SUBJECT_KEYWORDS) if known and name != "create_table" else ""
+        where = self._argument(call, table, TABLE_KEYWORDS) if known else ""
+        what = self._argument(call, subject, SUBJECT_KEYWORDS) if known and name != "create_table" else ""
         return Operation(name, self._schema(call) + where if where else "", what, call.lineno)
 
     def _schema(self, call: ast.Call) -> str:
         for keyword in call.keywords:
-            if keyword.arg in ("schema", "source_schema"):
+            if keyword.arg in SCHEMA_KEYWORDS:
                 texts = self.scope.texts(keyword.value)
                 return f"{texts[0]}." if texts else ""
         return ""

@@ -1,6 +1,7 @@
 """What revisions do that works today and may not tomorrow: imports of the application, downgrades that are none.
 
 One finding for each habit, not one for each file: what a history of 300 revisions does everywhere is one decision.
+Habits that most real histories have are notes, not warnings: a warning that nearly everybody gets is read by nobody.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _imports(read: Sequence[Revision], is_application: Callable[[str], bool]) ->
         "Write what they need of it into the file: `sa.table(...)`, `sa.column(...)`, the values of an enum; "
         "nothing has to be done about those that are applied everywhere."
     )
-    return Problem("imports-application", message, mend, severity="warning"), places
+    return Problem("imports-application", message, mend, severity="note"), places
 
 
 def _downgrades(read: Sequence[Revision]) -> Iterable[tuple[Problem, list[Place]]]:
@@ -121,7 +122,7 @@ def _upgrades(read: Sequence[Revision]) -> Iterable[tuple[Problem, list[Place]]]
 def _about(code: str, message: str, mend: str, found: Sequence[Revision]) -> tuple[Problem, list[Place]]:
     name = "upgrade" if code == "empty-upgrade" else "downgrade"
     places = [(each.path, _line(each, f"def {name}")) for each in found]
-    return Problem(code, message, mend, severity="warning"), places
+    return Problem(code, message, mend, severity="note" if code == "empty-downgrade" else "warning"), places
 
 
 def _line(revision: Revision, text: str) -> int:

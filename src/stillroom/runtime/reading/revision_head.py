@@ -13,7 +13,17 @@ import warnings
 from dataclasses import dataclass
 from typing import Union
 
-__all__ = ["Head", "NotARevision", "NotLiteral", "NotText", "parse_module", "read_head"]
+__all__ = [
+    "Head",
+    "NotARevision",
+    "NotLiteral",
+    "NotText",
+    "Value",
+    "first_paragraph",
+    "head_of",
+    "parse_module",
+    "read_head",
+]
 
 Value = Union[None, str, tuple["Value", ...], "Unknown", "_Odd"]
 
@@ -102,6 +112,21 @@ def read_head(source: bytes, filename: str, tree: ast.Module | None = None) -> H
     """
     module = tree if tree is not None else _top(source, filename)
     names, star = _declared(module)
+    return head_of(names, filename, _message(module), star)
+
+
+def head_of(names: dict[str, Value], filename: str, message: str, star: int = 0) -> Head:
+    """What the names that a module declares come to.
+
+    Args:
+        names: the constants of its top level.
+        filename: without folders.
+        message: the first paragraph of its docstring.
+        star: the line of a star import that may bring more names; 0: none.
+
+    Raises:
+        NotARevision, NotLiteral, NotText: see there.
+    """
     for name in _NAMES[:2]:
         if name not in names and star:
             raise NotLiteral(name, star)
@@ -122,7 +147,7 @@ def read_head(source: bytes, filename: str, tree: ast.Module | None = None) -> H
             computed.append((name, value.line))
             names[name] = None
     down, labels, depends_on = (_several(name, names.get(name)) for name in _NAMES[1:])
-    return Head(own, tuple(dict.fromkeys(down)), depends_on, labels, _message(module), tuple(computed))
+    return Head(own, tuple(dict.fromkeys(down)), depends_on, labels, message, tuple(computed))
 
 
 def _top(source: bytes, filename: str) -> ast.Module:
@@ -143,8 +168,13 @@ def _declares(rest: bytes) -> bool:
     return _NAMED_BELOW.search(rest) is not None
 
 
+def first_paragraph(docstring: str) -> str:
+    """What a revision's message is of its docstring."""
+    return docstring.strip().split("\n\n")[0]
+
+
 def _message(module: ast.Module) -> str:
-    return (ast.get_docstring(module, clean=False) or "").strip().split("\n\n")[0]
+    return first_paragraph(ast.get_docstring(module, clean=False) or "")
 
 
 def _declared(module: ast.Module) -> tuple[dict[str, Value], int]:

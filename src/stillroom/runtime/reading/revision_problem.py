@@ -15,7 +15,8 @@ class Problem:
     """Something wrong with a history.
 
     `code` is stable and kebab-case, `message` one sentence with the files, `mend` what to do, `files` the paths,
-    `severity` "error" or "warning". Where in the files: at `line` of the first, or where each sets the name `about`
+    `severity` "error", "warning" or "note" (usual and fine).
+    Where in the files: at `line` of the first, or where each sets the name `about`
     (`revision`, `down_revision`, ...); 0 and "": nowhere special.
     """
 

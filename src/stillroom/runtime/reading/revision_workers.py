@@ -6,25 +6,31 @@ import os
 import pickle
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from . import revision_file
-from .revision_problem import Problem
 
-__all__ = ["Reader", "read_all"]
+__all__ = ["read_all"]
 
-Reader = Callable[[revision_file.File], revision_file.Revision | Problem]
+Answer = TypeVar("Answer")
 
 _WORTH_IT = 200_000  # bytes of source: below, a fork costs more than it saves
 
 
 def read_all(
-    files: Sequence[revision_file.File], workers: int, read: Reader = revision_file.read_whole
-) -> list[revision_file.Revision | Problem]:
-    """Every file in the order given, as `read` reads it: with head and body, if nothing else is said.
+    files: Sequence[revision_file.File], workers: int, read: Callable[[revision_file.File], Answer]
+) -> list[Answer]:
+    """What `read` makes of every file, in the order given.
 
     Forks only when that is safe (one thread) and worth it; a share that a child does not answer is read here.
     """
+    with revision_file.uncollected():
+        return _read_all(files, workers, read)
+
+
+def _read_all(
+    files: Sequence[revision_file.File], workers: int, read: Callable[[revision_file.File], Answer]
+) -> list[Answer]:
     count = min(workers, _processors())
     if count < 2 or threading.active_count() > 1 or sum(len(each.source) for each in files) < _WORTH_IT:
         return [read(each) for each in files]
@@ -45,7 +51,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _start(share: Sequence[revision_file.File], read: Reader) -> tuple[int, int]:
+def _start(share: Sequence[revision_file.File], read: Callable[[revision_file.File], object]) -> tuple[int, int]:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:

@@ -48,7 +48,7 @@ def read(folders: Sequence[Path], *, recursive: bool = False, workers: int = 0) 
     """
     files, problems = listed(folders, recursive=recursive)
     if workers:
-        found = revision_workers.read_all(files, workers)
+        found = revision_workers.read_all(files, workers, revision_file.read_whole)
     else:
         found = [revision_file.read_head(each.source, each.shown, each.path, None) for each in files]
     return graph_of(found, problems)

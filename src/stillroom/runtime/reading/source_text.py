@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-__all__ = ["HOLE", "Scope", "nodes", "root_name"]
+__all__ = ["CLOSED", "HOLE", "Scope", "nodes", "root_name"]
 
 HOLE = "…"
 _WRAPPERS = frozenset({"text", "DDL", "dedent", "cleandoc", "literal_column", "str", "SQL", "f"})
@@ -28,10 +28,11 @@ _METHODS = frozenset(
     }
 )
 _DEPTH = 12
-_CLOSED = frozenset(
+CLOSED = frozenset(
     {"create_table", "add_column", "drop_column", "alter_column", "drop_table", "create_index", "drop_index", "Column"}
     | {"create_foreign_key", "create_unique_constraint", "drop_constraint", "create_check_constraint"}
 )
+"""Calls that hold columns, types and constraints: no operation and no statement stands in them."""
 _NO_NODES = frozenset(  # fields that hold texts, numbers, operators, or what no reader here asks for
     {
         "ctx",
@@ -70,7 +71,7 @@ def nodes(root: ast.AST) -> Iterator[ast.AST]:
         node = pop()
         yield node
         kind = type(node)
-        if kind is ast.Call and type(node.func) is ast.Attribute and node.func.attr in _CLOSED:  # type: ignore[attr-defined]
+        if kind is ast.Call and type(node.func) is ast.Attribute and node.func.attr in CLOSED:  # type: ignore[attr-defined]
             continue
         for name in _children[kind] if kind in _children else _learn(kind):
             value = getattr(node, name, None)

@@ -16,7 +16,7 @@ from . import known_drops, walk
 if TYPE_CHECKING:
     from alembic.runtime import migration
 
-__all__ = ["compare_and_downgrade", "make_version_schema", "upgrade"]
+__all__ = ["compare_and_downgrade", "differences", "make_version_schema", "upgrade"]
 
 
 def make_version_schema(url: str, table: project.VersionTable) -> None:
@@ -117,6 +117,22 @@ def compare_and_downgrade(
     of.in_env(config, compare_first, f"comparing its models with the database, and downgrade to {to}", url)
     if not found:
         _check(of, url, table, expected, f"downgrade to {to}")
+    return found
+
+
+def differences(of: project.Project, url: str) -> list[str]:
+    """What autogenerate would still change in the database that `env.py` connects to, line by line; nothing is changed.
+
+    Raises:
+        faults.Fault: what `env.py` raised; `env-did-nothing`.
+    """
+    found: list[str] = []
+
+    def compare(_: Any, context: migration.MigrationContext) -> Sequence[Any]:
+        found.extend(_difference(context, frozenset()))
+        return []
+
+    of.in_env(of.config(), compare, "comparing its models with the database", url)
     return found
 
 

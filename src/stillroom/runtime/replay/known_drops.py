@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ..connections import sqltext
+from ..schema import catalog
 
-__all__ = ["leave_out"]
+__all__ = ["Key", "key", "leave_out"]
+
+Key = tuple[str, ...]
+
+
+def key(known: str) -> Key:
+    """What a `kind:name` of the catalog means, however it is quoted (`user` is, being a keyword): kind, then name."""
+    kind, _, name = known.partition(":")
+    if kind == "comment":  # `comment:table public.orders`
+        word, _, name = name.partition(" ")
+        kind = f"comment {word}"
+    return (kind, *catalog.key(name))
 
 
 def leave_out(operations: Any, known: Collection[str]) -> None:
@@ -17,6 +28,10 @@ def leave_out(operations: Any, known: Collection[str]) -> None:
         operations: of an upgrade; or of its downgrade, in which the same things would be made again.
         known: `kind:name`, as the catalog names it.
     """
+    _leave_out(operations, frozenset(map(key, known)))
+
+
+def _leave_out(operations: Any, known: frozenset[Key]) -> None:
     from alembic.operations import ops
 
     if operations is None or not known:
@@ -25,41 +40,41 @@ def leave_out(operations: Any, known: Collection[str]) -> None:
         if _table(each) in known:
             operations.ops.remove(each)
         elif isinstance(each, ops.ModifyTableOps):
-            leave_out(each, known)
+            _leave_out(each, known)
             if not each.ops:
                 operations.ops.remove(each)
         elif _dropped_name(each) in known:
             operations.ops.remove(each)
 
 
-def _table(operation: Any) -> str | None:
+def _table(operation: Any) -> Key | None:
     """The table that an operation is about, as the catalog names it."""
     name = getattr(operation, "table_name", None)
     if name is None:
         return None
-    schema = sqltext.as_written(getattr(operation, "schema", None) or "public")
-    return f"table:{schema}.{sqltext.as_written(str(name))}"
+    return ("table", _schema(operation), str(name))
 
 
-def _dropped_name(operation: Any) -> str | None:
+def _dropped_name(operation: Any) -> Key | None:
     """What an operation drops or makes, as the catalog names it; None where it does neither."""
     from alembic.operations import ops
 
-    schema = sqltext.as_written(getattr(operation, "schema", None) or "public")
+    schema = _schema(operation)
     if isinstance(operation, ops.DropIndexOp | ops.CreateIndexOp):
-        return f"index:{schema}.{sqltext.as_written(str(operation.index_name))}"
+        return ("index", schema, str(operation.index_name))
     if isinstance(operation, ops.DropColumnOp):
-        table = sqltext.as_written(operation.table_name)
-        return f"column:{schema}.{table}.{sqltext.as_written(operation.column_name)}"
+        return ("column", schema, operation.table_name, operation.column_name)
     if isinstance(operation, ops.DropTableCommentOp):
-        return f"comment:table {schema}.{sqltext.as_written(operation.table_name)}"
+        return ("comment table", schema, operation.table_name)
     if isinstance(operation, ops.AlterColumnOp) and operation.modify_comment is None and not _alters_more(operation):
-        table = sqltext.as_written(operation.table_name)
-        return f"comment:column {schema}.{table}.{sqltext.as_written(operation.column_name)}"
+        return ("comment column", schema, operation.table_name, operation.column_name)
     if isinstance(operation, ops.DropConstraintOp):
-        table = sqltext.as_written(operation.table_name)
-        return f"constraint:{schema}.{table}.{sqltext.as_written(str(operation.constraint_name))}"
+        return ("constraint", schema, operation.table_name, str(operation.constraint_name))
     return None
+
+
+def _schema(operation: Any) -> str:
+    return str(getattr(operation, "schema", None) or "public")
 
 
 def _alters_more(operation: Any) -> bool:

@@ -10,17 +10,21 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..projects import blame, environment, project
 from . import literals
 
 if TYPE_CHECKING:
+    from alembic.runtime.environment import EnvironmentContext
     from alembic.runtime.migration import MigrationContext
 
     from ..wire import telling
 
-__all__ = ["Ran", "Statement", "Walk", "upgrade"]
+__all__ = ["OURS", "Companion", "Ran", "Statement", "Walk", "upgrade"]
+
+OURS = "stillroom"
+"""The execution option by which our own connections, in other threads, are told from the service's."""
 
 OUTSIDE = "-- outside a transaction, each statement for itself:"
 INSIDE = "-- in a transaction again:"
@@ -75,17 +79,35 @@ class Ran:
         return [each.text for each in tried[: left[-1] + 1]] if left else []
 
 
+class Companion(Protocol):
+    """Who goes along with an upgrade of a service's own database. What it raises ends the upgrade there."""
+
+    def begins(self, context: MigrationContext, step: Any) -> None:
+        """A revision is about to run, in its transaction."""
+
+    def returned(self, revision: str) -> None:
+        """Its `upgrade()` returned; it is not noted yet."""
+
+    def done(self, ran: Ran, committed: bool) -> None:
+        """It was noted; and committed, unless `env.py` holds the transaction."""
+
+
 @dataclasses.dataclass
 class Walk:
     """What an upgrade did.
 
     Attributes:
+        companion: goes along. With one, each revision has a transaction of its own, whatever `env.py` says; where `env.py`
+            holds the transaction itself, the walk ends after one revision, so that whoever wants more goes again.
+        held: whether `env.py` holds the transaction.
         keep: whether to keep the statements of revisions that are done, with their parameters written out.
         revisions: those that began, in order.
         errors: what statements raised in the database, in order, whether or not anybody let it through.
         concurrent: the statements that do something CONCURRENTLY: if such a one fails, it leaves something behind.
     """
 
+    companion: Companion | None = None
+    held: bool = False
     keep: bool = False
     revisions: list[Ran] = dataclasses.field(default_factory=list)
     errors: list[BaseException] = dataclasses.field(default_factory=list)
@@ -98,7 +120,13 @@ class Walk:
 
 
 def upgrade(
-    of: project.Project, to: str, walk: Walk, tell: telling.Tell | None = None, *, folder: Path | None = None
+    of: project.Project,
+    to: str,
+    walk: Walk,
+    tell: telling.Tell | None = None,
+    *,
+    folder: Path | None = None,
+    back: bool = False,
 ) -> None:
     """Upgrades the database that `env.py` connects to.
 
@@ -108,6 +136,7 @@ def upgrade(
         walk: filled as it goes, so that it is there when something is raised.
         tell: for progress: a step a revision.
         folder: version files that replace the project's own.
+        back: whether `to` lies behind: a downgrade.
 
     Raises:
         faults.Fault: what a revision or `env.py` raised; `env-did-nothing` if `env.py` never ran migrations.
@@ -116,25 +145,33 @@ def upgrade(
 
     config = of.config(folder)
     script = of.script(config)
-    called = False
+    called, doing = False, "downgrade" if back else "upgrade"
 
     def steps(applied: Any, context: MigrationContext) -> Iterator[Any]:
         nonlocal called
         called = True
-        for step in script._upgrade_revs(to, applied):
+        walk.held = bool(context._in_external_transaction)
+        for step in script._downgrade_revs(to, applied) if back else script._upgrade_revs(to, applied):
             if tell is not None:
-                tell.step(f"upgrade {step.revision.revision}")
+                tell.step(f"{doing} {step.revision.revision}")
             ran = Ran(str(step.revision.revision))
-            step.migration_fn = _watched(step.migration_fn, ran, walk)
+            step.migration_fn = _watched(step, ran, walk, context)
             yield step
             ran.done = True
+            if walk.companion is not None:
+                walk.companion.done(ran, not walk.held)
             if not walk.keep:
                 ran.statements.clear()
+            if walk.held and walk.companion is not None:
+                return
 
     # Generators count as called when they are first asked, so an `env.py` that never asks is noticed.
     with _listening(walk):
         try:
-            with EnvironmentContext(config, script, fn=steps, destination_rev=to):
+            entered = EnvironmentContext(config, script, fn=steps, destination_rev=to)
+            if walk.companion is not None:
+                _a_transaction_each(entered)
+            with entered:
                 script.run_env()
         except (Exception, SystemExit):
             with blame.blamed(of.service.name, _doing(walk, to), environment.service_url(of.service)):
@@ -147,11 +184,27 @@ def _doing(walk: Walk, to: str) -> str:
     return f"revision {walk.current.revision}" if walk.current is not None else f"upgrade to {to}"
 
 
-def _watched(run: Callable[..., Any], ran: Ran, walk: Walk) -> Callable[..., Any]:
+def _a_transaction_each(entered: EnvironmentContext) -> None:
+    """Whatever `env.py` configures; Alembic's module `context` takes its functions from the object when that is entered."""
+    configure = entered.configure
+
+    def configured(*arguments: Any, **options: Any) -> None:
+        configure(*arguments, **{**options, "transaction_per_migration": True})
+
+    vars(entered).update(configure=configured)
+
+
+def _watched(step: Any, ran: Ran, walk: Walk, context: MigrationContext) -> Callable[..., Any]:
+    run = step.migration_fn
+
     def migration_fn(**arguments: Any) -> None:
+        if walk.companion is not None:
+            walk.companion.begins(context, step)
         walk.revisions.append(ran)
         run(**arguments)
         ran.returned = True
+        if walk.companion is not None:
+            walk.companion.returned(ran.revision)
 
     return migration_fn
 
@@ -164,6 +217,8 @@ def _listening(walk: Walk) -> Iterator[None]:
 
     def executing(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
         ran = walk.current
+        if conn.get_execution_options().get(OURS):
+            return
         if "CONCURRENTLY" in statement.upper():
             walk.concurrent.append(statement.strip())
         if ran is None or (ran.returned and not walk.keep):
@@ -175,7 +230,8 @@ def _listening(walk: Walk) -> Iterator[None]:
             ran.statements += [Statement(each, _commits_at_once(conn)) for each in texts]
 
     def failed(context: Any) -> None:
-        if context.original_exception is not None:
+        ours = context.connection is not None and context.connection.get_execution_options().get(OURS)
+        if context.original_exception is not None and not ours:
             walk.errors.append(context.original_exception)
 
     event.listen(Engine, "before_cursor_execute", executing)

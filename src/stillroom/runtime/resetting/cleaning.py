@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,14 @@ from ..connections import connection, urls
 from ..projects import environment, project
 from ..schema import marker, ownership, survey
 from ..standing import mixed_histories, owned, versions
-from . import dump, reset, reset_refusal
+from . import dump, exchange, reset, reset_refusal, reset_verify
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from ..wire import protocol, telling
 
-__all__ = ["clean", "dump_rows", "empty", "look", "protect", "restore_database", "surveyed"]
+__all__ = ["clean", "dump_rows", "empty", "look", "protect", "refuse_mixed", "restore_database", "surveyed"]
 
 
 def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
@@ -36,9 +36,7 @@ def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 
     def work(conn: Connection) -> dict[str, Any]:
         own = owned.resolve(claimed, conn)
-        rows = versions.applied(conn, claimed.version_table) or ()
-        table = ", ".join(sorted(own.version_tables))
-        mixed_histories.refuse(service, table, rows, claimed.revisions, request.options.get("others") or {})
+        refuse_mixed(conn, claimed, own, request.options.get("others") or {})
         planned = reset.plan(conn, own)
         with _named(service):
             reset_refusal.check(conn, planned)
@@ -51,6 +49,17 @@ def look(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     return connection.run(url, work)
 
 
+def refuse_mixed(conn: Connection, claimed: owned.Claim, own: ownership.Ownership, others: Mapping[str, str]) -> None:
+    """Raises where the service's version table holds revisions of a neighbour; arguments: see `mixed_histories.refuse`.
+
+    Raises:
+        faults.RefusedFault: `version-table-shared`.
+    """
+    rows = versions.applied(conn, claimed.version_table) or ()
+    table = ", ".join(sorted(own.version_tables))
+    mixed_histories.refuse(claimed.service, table, rows, claimed.revisions, others)
+
+
 def clean(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Empties what the service owns, after a dump of its rows.
 
@@ -58,16 +67,23 @@ def clean(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     `allow_marked`, `expect_database`.
     """
     service, url = _begin(request, tell)
-    claimed = owned.claim(service, url)
-    tell.step("survey")
-    found, own = connection.run(url, lambda conn: surveyed(conn, claimed, url))
-    dumped = None
-    if request.options.get("backup") and found["holds_data"]:
-        tell.step("dump rows")
-        dumped = dump_rows(url, own, found, Path(str(request.options["backup"])), request.options)
+    found, own, dumped = _dumped(request, tell, service, url)
     tell.step("reset")
     report = empty(service, url, own, request.options)
     return {**found, "report": report.to_dict(), "dump": dumped}
+
+
+def _dumped(
+    request: protocol.Request, tell: telling.Tell, service: facts.ServiceFacts, url: str
+) -> tuple[dict[str, Any], ownership.Ownership, dict[str, Any] | None]:
+    """What the service owns, as facts and as the ownership, and the dump of it; None where there is nothing to dump."""
+    claimed = owned.claim(service, url)
+    tell.step("survey")
+    found, own = connection.run(url, lambda conn: surveyed(conn, claimed, url))
+    if not (request.options.get("backup") and found["holds_data"]):
+        return found, own, None
+    tell.step("dump rows")
+    return found, own, dump_rows(url, own, found, Path(str(request.options["backup"])), request.options)
 
 
 def empty(
@@ -82,10 +98,15 @@ def empty(
         return reset.reset(
             url,
             own,
-            lock_timeout_s=float(options.get("lock_timeout") or 5.0),
+            lock_timeout_s=_waiting(options),
             allow_marked=options.get("allow_marked"),
             expect_database=options.get("expect_database"),
         )
+
+
+def _waiting(options: dict[str, Any]) -> float:
+    """Seconds to wait for each lock."""
+    return float(options.get("lock_timeout") or 5.0)
 
 
 @contextlib.contextmanager
@@ -118,7 +139,7 @@ def dump_rows(
 
 
 def restore_database(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
-    """Puts a dump back, in one transaction, into what is emptied first; if that fails, what was there before.
+    """Puts a dump in the place of what the service owns, in one transaction, after a dump of that.
 
     Options: those of `clean`, and `source` (path) and `sha256` of the dump.
     """
@@ -127,38 +148,26 @@ def restore_database(request: protocol.Request, tell: telling.Tell) -> dict[str,
     programs = request.options.get("programs") or ()
     version = connection.run(url, lambda conn: str(conn.exec_driver_sql("SHOW server_version").scalar()))
     dump.check(source, digest, _major({"server_version": version}), programs)
-    answer = clean(request, tell)
-    tell.step("restore rows")
-    try:
-        entries = dump.restore(url, source, digest, _major(answer), programs)
-    except faults.DatabaseFault as fault:
-        _put_back(service, url, answer, programs, fault)
-        raise
+    found, own, dumped = _dumped(request, tell, service, url)
+    tell.step("rehearse")
+    waiting = _waiting(request.options)
+    with _named(service):
+        begun = reset.rehearse(
+            url,
+            own,
+            lock_timeout_s=waiting,
+            allow_marked=request.options.get("allow_marked"),
+            expect_database=request.options.get("expect_database"),
+        )
+        tell.step("restore rows")
+        statements = [each for transaction in begun.plan.transactions for each in transaction]
+        entries = exchange.exchange(url, statements, source, _major(found), programs, lock_timeout_s=waiting)
+        lost = connection.run(url, lambda conn: reset_verify.unpublished(conn, begun, own))
+    if lost:
+        tell.warn("a publication loses a table that is exchanged for another", "; ".join(lost))
     claimed = owned.claim(service, url)
     after = connection.run(url, lambda conn: surveyed(conn, claimed, url)[0])
-    return {**after, "entries": entries, "dump": answer["dump"]}
-
-
-def _put_back(
-    service: facts.ServiceFacts,
-    url: str,
-    answer: dict[str, Any],
-    programs: Sequence[str],
-    fault: faults.DatabaseFault,
-) -> None:
-    """Undoes the emptying of a restore that failed, and says so in its fault."""
-    made = answer["dump"]
-    fault.message = f"{service.name}: {fault.message}"
-    if made is None:
-        fault.message += "; the database held no rows before, and is empty"
-        return
-    try:
-        dump.restore(url, Path(made["file"]), made["sha256"], _major(answer), programs)
-    except faults.Fault as further:
-        fault.message += f"; what was there before could not be put back either: {further.message}"
-        fault.mend = f"mend what they name; the rows from before are in {made['file']}"
-        return
-    fault.message += "; what was there before has been put back"
+    return {**after, "entries": entries, "dump": dumped}
 
 
 def protect(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Rows to a file and back: `pg_dump` and `pg_restore` of the server's own version, for what a service owns.
-
-Passwords travel in the environment of the program, never on its command line.
-"""
+"""Rows to a file: `pg_dump` of the server's own version, for what a service owns. `exchange` puts them back."""
 
 from __future__ import annotations
 
@@ -10,52 +7,21 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import faults
-from ..connections import destination, urls
-from ..housekeeping import makers, temporary
+from ..housekeeping import makers
 from ..schema import ownership
+from . import client_programs
 
-__all__ = ["check", "dump", "find", "restore"]
+__all__ = ["check", "dump", "wanted"]
 
-_FOLDERS = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/opt/homebrew/opt/postgresql@{major}/bin")
-_TIME_LIMIT = 3600.0
 _UNFINISHED = "unfinished-"
 # What a reset keeps is not made again: the archive's entries for it are passed over.
 _KEPT = re.compile(r"^\d+; \d+ \d+ (SCHEMA|EXTENSION|COMMENT|ACL|DEFAULT ACL)\b.*")
 _ABOUT_SCHEMA = re.compile(r"^\d+; \d+ \d+ (COMMENT|ACL) - (SCHEMA|EXTENSION) ")
-
-
-def find(program: str, major: int, folders: Sequence[str] = ()) -> Path:
-    """The program of one major version.
-
-    Args:
-        program: `pg_dump` or `pg_restore`.
-        major: of the server.
-        folders: to look in first.
-
-    Raises:
-        faults.RefusedFault: `client-programs-missing`.
-    """
-    places = [Path(folder) / program for folder in folders]
-    places += [Path(folder.format(major=major)) / program for folder in _FOLDERS]
-    found = shutil.which(program)
-    if found:
-        places.append(Path(found))
-    for place in places:
-        if place.is_file() and _major(place) == major:
-            return place
-    raise faults.RefusedFault(
-        "client-programs-missing",
-        f"{program} of PostgreSQL {major}, the server's version, was not found",
-        f"install it (Debian: apt-get install postgresql-client-{major}), or give up the rows with --skip-backup",
-    )
 
 
 def dump(
@@ -88,15 +54,15 @@ def dump(
         faults.DatabaseFault: `dump-failed`, with what pg_dump or the disk said.
         faults.RefusedFault: `client-programs-missing`.
     """
-    program = find("pg_dump", major, folders)
+    program = client_programs.find("pg_dump", major, folders)
     unfinished, noted = _unfinished(target), _unfinished(_beside(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear(target.parent)
         unfinished.touch(mode=0o600)
         options = ["--format=custom", "--no-password", f"--file={unfinished}", *_selected(owned)]
-        _run([str(program), *options, *[f"--exclude-table={table}" for table in without]], url)
-        if not _entries(find("pg_restore", major, folders), unfinished):
+        client_programs.run([str(program), *options, *[f"--exclude-table={table}" for table in without]], url)
+        if not _entries(client_programs.find("pg_restore", major, folders), unfinished):
             raise faults.DatabaseFault(
                 "dump-failed", f"the dump {target} holds nothing", "look at the rights of the role on its tables"
             )
@@ -145,28 +111,6 @@ def _write(file: Path, text: str) -> None:
         os.fsync(stream.fileno())
 
 
-def restore(url: str, source: Path, sha256: str, major: int, folders: Sequence[str] = ()) -> int:
-    """Puts an archive back into an emptied database, in one transaction.
-
-    Returns:
-        How many entries were restored.
-
-    Raises:
-        faults.RefusedFault: see `check`.
-        faults.DatabaseFault: `restore-failed`; nothing was changed.
-    """
-    check(source, sha256, major, folders)
-    program = find("pg_restore", major, folders)
-    wanted = [line for line in _entries(program, source) if not _is_kept(line)]
-    with temporary.folder() as folder:
-        listed = folder / "wanted.list"
-        listed.write_text("\n".join(wanted) + "\n", encoding="utf-8")
-        database = urls.address(url).database
-        options = ["--single-transaction", "--exit-on-error", "--no-password", f"--use-list={listed}"]
-        _run([str(program), f"--dbname={database}", *options, str(source)], url, code="restore-failed")
-    return len(wanted)
-
-
 def check(source: Path, sha256: str, major: int, folders: Sequence[str] = ()) -> None:
     """Whether an archive can be restored, as far as that can be told before anything is touched.
 
@@ -183,7 +127,7 @@ def check(source: Path, sha256: str, major: int, folders: Sequence[str] = ()) ->
         raise faults.RefusedFault(
             "dump-changed", f"{source} is not the dump that was written: its SHA-256 differs", "take another backup"
         )
-    find("pg_restore", major, folders)
+    client_programs.find("pg_restore", major, folders)
 
 
 def _is_kept(line: str) -> bool:
@@ -197,75 +141,19 @@ def _selected(owned: ownership.Ownership) -> list[str]:
     return [f"--table={table}" for table in sorted(owned.tables | owned.version_tables)]
 
 
+def wanted(program: Path, archive: Path) -> list[str]:
+    """The entries of an archive that are restored, as pg_restore lists them; a reset keeps what the others make.
+
+    Args:
+        program: pg_restore.
+        archive: the dump.
+    """
+    return [line for line in _entries(program, archive) if not _is_kept(line)]
+
+
 def _entries(program: Path, archive: Path) -> list[str]:
-    listed = _run([str(program), "--list", str(archive)], None)
+    listed = client_programs.run([str(program), "--list", str(archive)], None)
     return [line for line in listed.splitlines() if line and not line.startswith(";")]
-
-
-def _run(arguments: list[str], url: str | None, *, code: str = "dump-failed") -> str:
-    """Runs a client program; the one place that does."""
-    try:
-        done = subprocess.run(
-            arguments,
-            env={**os.environ, **(_variables(url) if url else {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIME_LIMIT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise faults.DatabaseFault(code, f"{arguments[0]} failed: {error}", "look at the server, then again") from error
-    if done.returncode == -signal.SIGXFSZ:
-        raise faults.DatabaseFault(
-            code,
-            f"{Path(arguments[0]).name} failed: its file grew too large for the limit that is set",
-            "raise the limit on file sizes (`ulimit -f`), then again",
-        )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or [_silent(done.returncode)]
-        raise faults.DatabaseFault(
-            code,
-            f"{Path(arguments[0]).name} failed: {said[0]}",
-            "mend what it names, then again",
-            detail=done.stderr,
-        )
-    return done.stdout
-
-
-def _silent(status: int) -> str:
-    return f"it was killed by signal {-status}" if status < 0 else "it said nothing"
-
-
-def _variables(url: str) -> dict[str, str]:
-    """The connection as libpq's variables."""
-    parsed = urls.parse(url)
-    host, port = destination.endpoints(parsed)[0]
-    found = {
-        "PGHOST": host,
-        "PGPORT": str(port),
-        "PGDATABASE": destination.database(parsed),
-        "PGUSER": destination.user(parsed),
-        "PGAPPNAME": "stillroom dump",
-    }
-    if parsed.password is not None:
-        found["PGPASSWORD"] = str(parsed.password)
-    ssl_mode = parsed.query.get("sslmode") or parsed.query.get("ssl")
-    if isinstance(ssl_mode, str) and ssl_mode not in ("true", "false"):
-        found["PGSSLMODE"] = ssl_mode
-    return found
-
-
-def _major(program: Path) -> int:
-    try:
-        shown = subprocess.run(
-            [str(program), "--version"], capture_output=True, text=True, timeout=20, check=False
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    match = re.search(r"(\d+)(?:\.|beta|rc|devel|$|\s)", shown.rpartition(") ")[2])
-    return int(match[1]) if match else 0
 
 
 def _digest(file: Path) -> str:

@@ -12,9 +12,10 @@ functions that describe objects do; where that shows, everything is rolled back 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -23,9 +24,9 @@ import sqlalchemy.engine
 from .. import faults
 from ..connections import blocking, connection, urls
 from ..schema import catalog, marker, objects, ownership
-from . import reset_plan, reset_refusal
+from . import reset_plan, reset_refusal, reset_verify
 
-__all__ = ["ResetReport", "plan", "reset"]
+__all__ = ["ResetReport", "blocked", "plan", "rehearse", "reset"]
 
 _T = TypeVar("_T")
 
@@ -99,7 +100,7 @@ def reset(
     """
     work = _Work(url, owned, lock_timeout_s, allow_marked, expect_database, reviewed)
     begun = work.carry_out()
-    after = _insisting(url, lambda conn: _verify_again(conn, begun, owned))
+    after = _insisting(url, lambda conn: reset_verify.again(conn, begun, owned))
     return ResetReport(
         database=begun.plan.database,
         before=_counts(owned.part(begun.structure)),
@@ -113,6 +114,26 @@ def reset(
             if item.kind == "publication_table"
         ),
     )
+
+
+def rehearse(
+    url: str,
+    owned: ownership.Ownership,
+    *,
+    lock_timeout_s: float = 5.0,
+    allow_marked: str | None = None,
+    expect_database: str | None = None,
+) -> reset_verify.Begun:
+    """Empties what a service owns, looks whether all is as it should be, and takes it back; arguments as for `reset`.
+
+    Returns:
+        What there is, and the plan, whose statements are known to do what they should.
+
+    Raises:
+        RefusedFault: as `reset` does; `too-much-for-one-transaction` where the server has too little room for locks.
+        DatabaseFault: as `reset` does.
+    """
+    return _Work(url, owned, lock_timeout_s, allow_marked, expect_database, None).rehearse()
 
 
 _ATTEMPTS = 6
@@ -155,14 +176,6 @@ def _check_plan(conn: sqlalchemy.engine.Connection, decided: reset_plan.Plan, re
 # Doing
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """The state before, and what is to be done about it."""
-
-    structure: catalog.Snapshot
-    plan: reset_plan.Plan
-
-
 def _insisting(url: str, work: Callable[[sqlalchemy.engine.Connection], _T]) -> _T:
     """`connection.run`, again while what others do in the database comes between."""
     for _ in range(_ATTEMPTS - 1):
@@ -186,27 +199,49 @@ class _Work:
     reviewed: reset_plan.Plan | None
     waits_for: tuple[objects.Object, ...] = ()
 
-    def carry_out(self) -> _Begun:
-        try:
+    def carry_out(self) -> reset_verify.Begun:
+        with self._naming_who_blocks():
             begun = _insisting(self.url, self._begin)
             if len(begun.plan.transactions) > 1:
                 for statements in begun.plan.transactions:
                     connection.run(self.url, functools.partial(self._portion, statements))
-        except faults.DatabaseFault as fault:
-            if fault.code == "lock-timeout" or fault.data.get("sqlstate") == _DEADLOCK:
-                raise _blocked(self.url, self.waits_for, self.lock_timeout_s) from fault
-            raise
         return begun
 
-    def _begin(self, conn: sqlalchemy.engine.Connection) -> _Begun:
+    def rehearse(self) -> reset_verify.Begun:
+        def undone(conn: sqlalchemy.engine.Connection) -> reset_verify.Begun:
+            begun = self._begin(conn)
+            conn.rollback()
+            return begun
+
+        with self._naming_who_blocks():
+            begun = _insisting(self.url, undone)
+        if len(begun.plan.transactions) > 1:
+            raise faults.RefusedFault(
+                "too-much-for-one-transaction",
+                f"database {begun.plan.database} holds too many objects of the service to exchange them in one transaction: "
+                f"that takes {begun.plan.locks} locks, and its server has room for {begun.plan.lock_room}",
+                "raise max_locks_per_transaction on the server; or empty it first (invoke cleanup), then restore",
+            )
+        return begun
+
+    @contextlib.contextmanager
+    def _naming_who_blocks(self) -> Iterator[None]:
+        try:
+            yield
+        except faults.DatabaseFault as fault:
+            if fault.code == "lock-timeout" or fault.data.get("sqlstate") == _DEADLOCK:
+                raise blocked(self.url, self.waits_for, self.lock_timeout_s) from fault
+            raise
+
+    def _begin(self, conn: sqlalchemy.engine.Connection) -> reset_verify.Begun:
         conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _check_place(conn, self.allow_marked, self.expect_database)
-        begun = _Begun(catalog.snapshot(conn), plan(conn, self.owned))
+        begun = reset_verify.Begun(catalog.snapshot(conn), plan(conn, self.owned))
         self.waits_for = begun.plan.drops
         _check_plan(conn, begun.plan, self.reviewed)
         if len(begun.plan.transactions) == 1:
             self._portion(begun.plan.transactions[0], conn)
-            _verify(conn, begun, self.owned)
+            reset_verify.emptied(conn, begun, self.owned)
         return begun
 
     def _portion(self, statements: Iterable[str], conn: sqlalchemy.engine.Connection) -> None:
@@ -216,7 +251,8 @@ class _Work:
             conn.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
-def _blocked(url: str, waiting_for: Iterable[objects.Object], seconds: float) -> faults.DatabaseFault:
+def blocked(url: str, waiting_for: Iterable[objects.Object], seconds: float) -> faults.DatabaseFault:
+    """The fault for a lock that was not to be had, with who holds it."""
     found = connection.run(url, lambda conn: blocking.holders(conn, [each.id[1] for each in waiting_for]))
     return faults.DatabaseFault(
         "lock-timeout",
@@ -225,82 +261,6 @@ def _blocked(url: str, waiting_for: Iterable[objects.Object], seconds: float) ->
         blocking.mend(found),
         data={"blockers": [each.to_dict() for each in found]},
     )
-
-
-# After
-
-
-def _verify(conn: sqlalchemy.engine.Connection, begun: _Begun, owned: ownership.Ownership) -> None:
-    """Before the transaction is committed: nothing of the service's is left, nothing else differs."""
-    _verify_empty(conn, begun, owned, "nothing was changed")
-    difference = catalog.compare(begun.structure, catalog.snapshot(conn))
-    own = owned.part(begun.structure)
-    stay = {each.name for each in begun.plan.kept if each.is_relation}
-    touched = [
-        item
-        for item in difference.missing
-        if item.relation in stay or ((item.kind, item.name) not in own and not _went_along(item, begun.plan))
-    ]
-    _refuse(begun, catalog.Difference(tuple(touched), difference.added, difference.changed), "nothing was changed")
-
-
-def _verify_again(conn: sqlalchemy.engine.Connection, begun: _Begun, owned: ownership.Ownership) -> catalog.Snapshot:
-    """After it was committed: nothing of the service's is left, and its schemas are as they were; the structure."""
-    _verify_empty(conn, begun, owned, "the reset was committed before this was seen")
-    after = catalog.snapshot(conn)
-    kept, now = (
-        catalog.Snapshot(item for item in structure.all if _about_schemas(item, owned))
-        for structure in (begun.structure, after)
-    )
-    difference = catalog.compare(kept, now)
-    _refuse(begun, catalog.Difference(difference.missing, (), difference.changed), "the reset was committed before")
-    return after
-
-
-def _verify_empty(
-    conn: sqlalchemy.engine.Connection, begun: _Begun, owned: ownership.Ownership, consequence: str
-) -> None:
-    again = plan(conn, owned)
-    if not again.drops and _names(again.kept) == _names(begun.plan.kept):
-        return
-    left = ", ".join(map(str, again.drops[:5])) or "what belongs to others differs"
-    raise faults.DatabaseFault(
-        "reset-incomplete",
-        f"database {begun.plan.database} is not empty after the reset: {left} ({consequence})",
-        "something makes objects there meanwhile: stop it, and try again",
-        detail="\n".join(map(str, again.drops)),
-    )
-
-
-def _refuse(begun: _Begun, wrong: catalog.Difference, consequence: str) -> None:
-    if wrong.empty:
-        return
-    raise faults.DatabaseFault(
-        "reset-touched-others",
-        f"after the reset of database {begun.plan.database} there differs what is not this service's:"
-        f" {wrong.lines()[0]} ({consequence})",
-        "if something else changes the database meanwhile: stop it, and try again; if not, report this as a bug",
-        detail="\n".join(wrong.lines()),
-    )
-
-
-def _about_schemas(item: catalog.Item, owned: ownership.Ownership) -> bool:
-    """Whether an item is about the service's schemas as such, or of the whole database: all that a reset keeps."""
-    if item.kind in ("extension", "publication"):
-        return True
-    about = item.kind in ("schema", "default_acl", "publication_schema") or item.name.startswith("schema ")
-    return about and (not item.schema or owned.holds_schema(item.schema))
-
-
-def _went_along(item: catalog.Item, done: reset_plan.Plan) -> bool:
-    """Whether the item is (about) a type, cast or event trigger outside of the service's schemas that went, too."""
-    names = {each.shown for each in done.drops if not each.is_relation}
-    shown = item.name if item.kind in ("owner", "acl", "comment") else f"{item.kind.replace('_', ' ')} {item.name}"
-    return any(shown == name or shown.startswith((f"{name} ", f"{name}.")) for name in names)
-
-
-def _names(found: Iterable[objects.Object]) -> list[str]:
-    return sorted(map(str, found))
 
 
 def _counts(part: catalog.Snapshot) -> dict[str, int]:

@@ -30,10 +30,13 @@ member AS MATERIALIZED (
     SELECT classid, objid FROM pg_depend
     WHERE deptype = 'e' OR deptype = 'i' AND classid IN ('pg_proc'::regclass, 'pg_cast'::regclass)
 ),
+-- The ledger of migration runs (ledger/tables.py) is no part of what migrations make.
 ns AS MATERIALIZED (
     SELECT n.oid, quote_ident(n.nspname) AS name, n.nspowner AS owner, n.nspacl AS acl
     FROM pg_namespace n
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND NOT (n.nspname = 'stillroom'
+               AND starts_with(coalesce(obj_description(n.oid, 'pg_namespace'), ''), 'stillroom ledger'))
       AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_namespace'::regclass AND m.objid = n.oid)
 ),
 -- Sequences that belong to a column: 'a' (serial, OWNED BY), 'i' (identity).
@@ -562,6 +565,7 @@ CROSS JOIN LATERAL (
 ) n (name)
 LEFT JOIN rel r ON r.oid = d.relid
 WHERE i.type IS NOT NULL AND (i.schema IS NULL OR i.schema IN (SELECT ns.name FROM ns))
+  AND (d.classoid <> 'pg_namespace'::regclass OR d.objoid IN (SELECT ns.oid FROM ns))
   AND NOT EXISTS (SELECT FROM member m WHERE m.classid = d.classoid AND m.objid = d.objoid)
 
 UNION ALL

@@ -87,7 +87,10 @@ def on_scratch(service: facts.ServiceFacts, tell: telling.Tell) -> Iterator[scra
 def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: telling.Tell) -> Iterator[Place]:
     """A scratch database; or with the option `reset_in_place` the service's own, emptied before and after.
 
-    Options: `reset_in_place`, and those of `cleaning.clean`.
+    Options: `reset_in_place`, `others` (see `mixed_histories.refuse`), and those of `cleaning.clean`.
+
+    Raises:
+        faults.RefusedFault: before anything is emptied, `version-table-shared` and what `cleaning` refuses for.
     """
     if not options.get("reset_in_place"):
         with on_scratch(service, tell) as place:
@@ -98,7 +101,13 @@ def working_place(service: facts.ServiceFacts, options: dict[str, Any], tell: te
     url = urls.with_database(given, urls.address(given).database)
     claimed = owned.claim(service, url)
     tell.step("survey")
-    found, own = connection.run(url, lambda conn: cleaning.surveyed(conn, claimed, url))
+
+    def look(conn: Any) -> tuple[dict[str, Any], ownership.Ownership]:
+        found, own = cleaning.surveyed(conn, claimed, url)
+        cleaning.refuse_mixed(conn, claimed, own, options.get("others") or {})
+        return found, own
+
+    found, own = connection.run(url, look)
     here = InPlace(service, url, own, options)
     if options.get("backup") and found["holds_data"]:
         tell.step("dump rows")

@@ -108,6 +108,8 @@ def _create_like(conn: Connection, name: str, like: Facts, warnings: list[str]) 
         # Two checkpoints, which a server without fsync does not feel and any other would; a third of the time.
         create += " STRATEGY file_copy"
     try:
+        if _shares_blocks(conn, like) and _done_at_once(conn, f"{create} {_locale(like)}"):
+            return
         patiently(lambda: execute(conn, f"{create} {_locale(like)}"))
     except sqlalchemy.exc.DBAPIError as error:
         state = diagnosis.sqlstate(error)
@@ -120,6 +122,30 @@ def _create_like(conn: Connection, name: str, like: Facts, warnings: list[str]) 
             f"the service's database ({_locale(like)})"
         )
         patiently(lambda: execute(conn, create))
+
+
+def _shares_blocks(conn: Connection, like: Facts) -> bool:
+    """Has the kernel copy files, from PostgreSQL 18 on: a quarter less work, and none where the file system shares blocks.
+
+    Not to a tablespace, which may be on another file system.
+    """
+    if not like.throw_away or like.version < 180000 or like.own_tablespace:
+        return False
+    try:
+        execute(conn, "SET file_copy_method = clone")
+    except sqlalchemy.exc.DBAPIError:  # this server was built where the kernel can't
+        return False
+    return True
+
+
+def _done_at_once(conn: Connection, statement: str) -> bool:
+    """Tries it; where the file system refuses, or anything else goes wrong, it is to be done the usual way."""
+    try:
+        execute(conn, statement)
+    except sqlalchemy.exc.DBAPIError:
+        execute(conn, "RESET file_copy_method")
+        return False
+    return True
 
 
 def _locale(like: Facts) -> str:

@@ -14,6 +14,7 @@ from ..connections import connection, sqltext
 from ..housekeeping import aside
 from ..projects import env_locations, env_table, environment, locations, project
 from ..reading import revision_graph, revisions
+from ..schema import invalid_indexes
 from . import state
 
 if TYPE_CHECKING:
@@ -194,6 +195,8 @@ _IN_SCHEMAS = """
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
    AND c.oid IS DISTINCT FROM to_regclass({table})
    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND {schemas}
+   AND NOT (n.nspname = 'stillroom'
+            AND starts_with(coalesce(pg_catalog.obj_description(n.oid, 'pg_namespace'), ''), 'stillroom ledger'))
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
                    AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'))
 """
@@ -204,16 +207,21 @@ coalesce((SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespa
 _NAMED = "(SELECT count(to_regclass(name)) FROM unnest(ARRAY[{names}]::text[]) AS name)"
 
 
+_ONE_OF = "i.indrelid = ANY (SELECT to_regclass(name) FROM unnest(ARRAY[{names}]::text[]) AS name)"
+
+
 def _statement(table: project.VersionTable, where: Area) -> str:
     noted = sqltext.literal(table.quoted)
     if where.tables is not None:
-        names = (".".join(sqltext.identifier(part) for part in each.split(".")) for each in where.tables)
-        counted = _NAMED.format(names=", ".join(sqltext.literal(each) for each in names))
+        written = (".".join(sqltext.identifier(part) for part in each.split(".")) for each in where.tables)
+        names = ", ".join(sqltext.literal(each) for each in written)
+        counted, own = _NAMED.format(names=names), _ONE_OF.format(names=names)
     else:
         listed = ", ".join(sqltext.literal(each) for each in where.schemas or ())
         schemas = "true" if where.schemas is None else f"n.nspname IN ({listed})"
-        counted = _IN_SCHEMAS.format(table=noted, schemas=schemas)
-    return f"SELECT to_regclass({noted}) IS NOT NULL, {counted}, {_SCHEMA.format(table=noted)}"
+        counted, own = _IN_SCHEMAS.format(table=noted, schemas=schemas), schemas
+    schema = _SCHEMA.format(table=noted)
+    return f"SELECT to_regclass({noted}) IS NOT NULL, {counted}, {schema}, {invalid_indexes.listed(own)}"
 
 
 def database(
@@ -232,10 +240,11 @@ def database(
     statement = _statement(table, where)
 
     def ask(conn: Connection) -> state.Observed:
-        exists, tables, schema = conn.exec_driver_sql(statement).one()
+        exists, tables, schema, told = conn.exec_driver_sql(statement).one()
+        invalid = invalid_indexes.read(told)
         if not exists:
-            return state.Observed(None, tables, schema)
+            return state.Observed(None, tables, schema, invalid)
         rows = conn.exec_driver_sql(f"SELECT version_num FROM {table.quoted}")
-        return state.Observed(frozenset(row[0] for row in rows), tables, schema)
+        return state.Observed(frozenset(row[0] for row in rows), tables, schema, invalid)
 
     return connection.run(url, ask, application_name=application_name[:63])

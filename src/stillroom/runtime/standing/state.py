@@ -23,6 +23,7 @@ import dataclasses
 from collections.abc import Collection, Iterable
 
 from ..reading import revision_graph
+from ..schema import invalid_indexes
 
 __all__ = [
     "AHEAD",
@@ -60,11 +61,13 @@ class Observed:
         applied: the rows of the version table; None: there is no version table.
         tables: how many tables of the service there are, the version table left out.
         schema: that the version table is in, or would be made in where it names none.
+        invalid: indexes of the service that are INVALID; they say nothing about the state.
     """
 
     applied: frozenset[str] | None
     tables: int
     schema: str = "public"
+    invalid: tuple[invalid_indexes.Index, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

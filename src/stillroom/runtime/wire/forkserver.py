@@ -68,15 +68,17 @@ def serve(control: socket.socket) -> None:
 def preload() -> None:
     """Imports, and rehearses, what workers will need."""
     gc.disable()  # it would look at the same modules again and again while they are imported
-    # What is missing here is the business of preflight, in the worker that needs it.
+    # What is missing or broken here, in whatever way (an old SQLAlchemy on a new Python fails with AssertionError), is
+    # the business of the worker that needs it.
     for name in PRELOADED:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):
             importlib.import_module(name)
     for module in operations.modules():
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):
             operations.load(module)
-    # Workers get on without it, whatever goes wrong in it with libraries of other versions.
+    gc.freeze()  # what is imported stays: only what the rehearsal leaves is to be looked through
     with contextlib.suppress(Exception):
+        operations.load("connections.compiled").share()
         importlib.import_module(".rehearsal", __package__).rehearse()
     gc.collect()
     gc.freeze()

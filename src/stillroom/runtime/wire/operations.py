@@ -19,6 +19,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "clean": ("resetting.cleaning", "clean"),
     "echo": ("wire.echo", "echo"),
     "generate": ("generation.generate", "generate"),
+    "history": ("verifying.operation", "history"),
     "history_files": ("projects.history_files", "history_files"),
     "look": ("resetting.cleaning", "look"),
     "preflight": ("readiness.preflight", "preflight"),
@@ -28,7 +29,8 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "revision": ("generation.revise", "revision"),
     "status": ("applying.status", "status"),
     "sweep": ("scratches.places", "sweep"),
-    "upgrade": ("applying.upgrade", "upgrade"),
+    "upgrade": ("migrating.operation", "upgrade"),
+    "verify": ("verifying.operation", "verify"),
 }
 
 

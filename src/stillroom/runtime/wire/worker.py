@@ -17,7 +17,7 @@ import time
 import traceback
 from typing import Any, BinaryIO
 
-from .. import faults
+from .. import faults, libraries
 from ..housekeeping import disk, ending
 from . import operations, protocol, telling
 
@@ -109,13 +109,18 @@ def _unexpected(request: protocol.Request, error: BaseException) -> faults.Fault
     refused = disk.refused(request.operation, error)
     if refused is not None:
         return refused
+    traced = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    unusable = libraries.unusable()
+    if unusable is not None:
+        unusable.detail = traced
+        return unusable
     detail: dict[str, Any] = {"type": type(error).__name__}
     place = _last_place(error)
     return faults.Fault(
         "unexpected",
         f"{request.operation} failed with {type(error).__name__}: {_first_line(error)}{place}",
         "the traceback is shown with --debug; if the service's own code is not at fault, report it",
-        detail="".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        detail=traced,
         data=detail,
     )
 

@@ -1,0 +1,158 @@
+"""`python -m stillroom.runtime migrate | downgrade | stamp`: what a Job runs. It prints, and its exit code decides.
+
+See `exits` for the codes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from .. import faults, log_lines
+from . import described, exits, last_word
+
+__all__ = ["Finished", "main"]
+
+Finished = Callable[[argparse.Namespace, int, Mapping[str, Any]], None]
+
+
+def main(argv: Sequence[str], finished: Finished | None = None) -> int:
+    """Runs one of the subcommands; gives the exit code.
+
+    Args:
+        argv: its name and its arguments.
+        finished: is told how it ended: the arguments, the exit code, and what it came to (nothing where it failed).
+    """
+    arguments = _parser().parse_args(list(argv))
+    log = log_lines.Log(_to_stderr) if arguments.json else log_lines.Log()
+    told: dict[str, Any] = {}
+
+    def work() -> dict[str, Any]:
+        told.update(_carried_out(arguments, log))
+        return told
+
+    code = _ended(arguments, log, work)
+    if finished is not None:
+        finished(arguments, code, told)
+    return code
+
+
+def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[], dict[str, Any]]) -> int:
+    """The one place that says how it ended."""
+    failed = _FAILED[arguments.command]
+
+    def said(fault: faults.Fault, code: int) -> int:
+        log.error(f"{failed}: {fault.message}", code=fault.code, mend=fault.mend)
+        last_word.write(failed, fault, arguments.termination_log)
+        return code
+
+    try:
+        told = work()
+    except faults.Fault as fault:
+        return said(fault, exits.of(fault))
+    except KeyboardInterrupt:
+        ended = faults.Fault("terminated", "ended by a signal; what was running was rolled back", "run it again")
+        return said(ended, exits.TERMINATED)
+    except Exception as error:  # noqa: BLE001 - the last place that can say what happened
+        import traceback
+
+        traceback.print_exc()
+        unexpected = f"{type(error).__name__}: {error}"
+        return said(faults.Fault("unexpected", unexpected, "the traceback is in the log; report it"), exits.WRONG)
+    if arguments.json:
+        sys.stdout.write(json.dumps(told) + "\n")
+    return exits.DONE
+
+
+_FAILED = {"migrate": "Migration failed", "downgrade": "Downgrade failed", "stamp": "Stamp failed"}
+
+
+def _carried_out(arguments: argparse.Namespace, log: log_lines.Log) -> dict[str, Any]:
+    if arguments.command == "migrate":
+        from . import job
+
+        asked = job.ask(arguments, log)
+        return asked.told if asked.told is not None else _listening(asked.go)
+    return _listening(lambda: _other(arguments, log))
+
+
+def _listening(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` returns; a signal to end comes up in it as `ending.Terminated`, and all that it owes is cleared away."""
+    from ..housekeeping import ending
+
+    ending.listen()
+    return ending.watched(work)
+
+
+def _other(arguments: argparse.Namespace, log: log_lines.Log) -> dict[str, Any]:
+    if arguments.command == "downgrade":
+        from . import downgrade
+
+        return downgrade.run(arguments, log)
+    from . import stamp
+
+    return stamp.run(arguments, log)
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line)
+    sys.stderr.flush()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(exits.REFUSED, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m stillroom.runtime", allow_abbrev=False)
+    kinds = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    migrate = kinds.add_parser("migrate", help="applies what is pending; 0 done, 20 wrong, 21 try again, 22 refused")
+    _common(migrate)
+    _limits(migrate)
+    migrate.add_argument("--to", default="heads", metavar="REVISION", help="where it leads (default: heads)")
+    migrate.add_argument("--repair", action="store_true", help="repairs INVALID indexes first")
+    migrate.add_argument("--service-role", metavar="ROLE", help=f"the role of the service ({described.ROLE})")
+    migrate.add_argument("--grants", metavar="A,B", help=f"rights on tables that it gets ({described.GRANTS})")
+    migrate.add_argument("--last-attempt", action="store_true", default=None, help="nobody will try again after this")
+    migrate.add_argument("--models", metavar="MODULE", help="what fills the metadata, where env.py does not tell")
+    migrate.add_argument("--force-recreate", action="store_true", help="empties the database first (DB_FORCE_RECREATE)")
+    downgrade = kinds.add_parser("downgrade", help="goes back to a revision, after saying what would be lost")
+    _common(downgrade)
+    _limits(downgrade)
+    downgrade.add_argument("--to", required=True, metavar="REVISION", help="where it leads; base: before the first")
+    downgrade.add_argument("--confirm", metavar="REVISION", help="where the database is now; without it, only the plan")
+    _allowing(downgrade)
+    stamp = kinds.add_parser("stamp", help="notes a revision where the database is proven to be what it makes")
+    _common(stamp)
+    _limits(stamp)
+    stamp.add_argument("--to", default="heads", metavar="REVISION", help="what is noted (default: heads)")
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    described.add_arguments(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="the outcome as JSON on standard output; log lines go to stderr"
+    )
+    parser.add_argument("--termination-log", default=last_word.LOG, metavar="FILE", help=argparse.SUPPRESS)
+
+
+def _limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lock-wait", metavar="TIME", help="how long to wait for another migrator (default: 5min)")
+    parser.add_argument("--lock-timeout", metavar="TIME", help="how long a statement waits for a lock (default: 4s)")
+    parser.add_argument("--statement-timeout", metavar="TIME", help="how long a statement may take (default: 10min)")
+    parser.add_argument("--lock-retries", metavar="N", help="how often a revision without a lock is tried again (10)")
+
+
+def _allowing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-protected", metavar="ENVIRONMENT", help="the protected environment that is meant")
+    parser.add_argument("--expect-database", metavar="NAME", help="the name of the database that is meant")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

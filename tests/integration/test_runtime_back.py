@@ -1,0 +1,163 @@
+"""`downgrade`, `stamp`, and a Job that recreates: each explicit, and refused wherever something is not proven or free."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NewDatabase
+from tests.integration.test_runtime_migrate import FIRST, SECOND
+from tests.support import migrators, projects
+from tests.support.postgres import Database
+
+
+@pytest.fixture
+def database(new_database: NewDatabase) -> Database:
+    """An empty database."""
+    return new_database()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, database: Database) -> projects.Made:
+    """A service with two revisions, applied, and rows."""
+    service = projects.make_service(tmp_path / "shop", history=[FIRST, SECOND])
+    assert migrators.run(service, database.asyncpg).code == 0
+    database.execute("INSERT INTO product (id, name, note) VALUES (1, 'a', 'kept?'), (2, 'b', NULL)")
+    return service
+
+
+def noted(database: Database) -> list[tuple[str]]:
+    """The rows of the version table."""
+    return [(row[0],) for row in database.fetch("SELECT version_num FROM alembic_version ORDER BY 1")]
+
+
+def test_a_downgrade_tells_what_it_loses_and_wants_the_present_revision(
+    shop: projects.Made, database: Database
+) -> None:
+    """Without the exact current revision the plan is told and nothing done; with it, it is carried out and noted."""
+    planned = migrators.run(shop, database.asyncpg, "--to", "base", command="downgrade")
+    wrong = migrators.run(shop, database.asyncpg, "--to", "0001", "--confirm", "0001", command="downgrade")
+
+    assert (planned.code, wrong.code, noted(database)) == (migrators.REFUSED, migrators.REFUSED, [("0002",)])
+    assert '[info] Would undo revision revision=0002 loses="column product.note: 1 value lost"' in planned.lines
+    assert '[info] Would undo revision revision=0001 loses="table product: 2 rows lost"' in planned.lines
+    assert "code=unconfirmed" in planned.out
+    assert "--confirm 0002" in planned.out
+
+    done = migrators.run(shop, database.asyncpg, "--to", "0001", "--confirm", "0002", "--json", command="downgrade")
+
+    assert (done.code, noted(database)) == (0, [("0001",)]), done.err
+    assert json.loads(done.out)["target"] == ["0001"]
+    [(outcome, before, after)] = database.fetch(
+        "SELECT outcome, from_revisions, to_revisions FROM stillroom.run ORDER BY id DESC LIMIT 1"
+    )
+    assert (outcome, before, after) == ("done", ["0002"], ["0001"])
+    assert migrators.run(shop, database.asyncpg).code == 0
+
+
+@pytest.mark.parametrize("environment", ["production", "prod", "staging"])
+def test_a_downgrade_is_refused_where_it_is_protected(
+    shop: projects.Made, database: Database, environment: str
+) -> None:
+    """In a protected environment the confirmation is not enough: environment and database have to be named as well."""
+    said = {"ENVIRONMENT": environment}
+    arguments = ("--to", "0001", "--confirm", "0002")
+    refused = migrators.run(shop, database.asyncpg, *arguments, command="downgrade", environment=said)
+    meant = ("--allow-protected", environment, "--expect-database")
+    wrong = migrators.run(shop, database.asyncpg, *arguments, *meant, "x", command="downgrade", environment=said)
+
+    assert (refused.code, wrong.code) == (migrators.REFUSED, migrators.REFUSED)
+    assert "code=protected-environment" in refused.out
+    assert "code=wrong-database" in wrong.out
+    assert noted(database) == [("0002",)]
+    right = migrators.run(
+        shop, database.asyncpg, *arguments, *meant, database.name, command="downgrade", environment=said
+    )
+    assert (right.code, noted(database)) == (0, [("0001",)]), right.out
+
+
+def test_a_downgrade_to_where_it_can_not_go(shop: projects.Made, database: Database) -> None:
+    """Forward, to nowhere, or through a revision without a way back: refused by name."""
+    shop.add(projects.revision("0003", "0002"))
+    forward = migrators.run(shop, database.asyncpg, "--to", "0003", command="downgrade")
+    nowhere = migrators.run(shop, database.asyncpg, "--to", "9999", command="downgrade")
+    shop.add(projects.revision("0002", "0001", downgrade="raise NotImplementedError"))
+    no_way = migrators.run(shop, database.asyncpg, "--to", "0001", command="downgrade")
+
+    assert ["code=not-below" in forward.out, "code=no-such-revision" in nowhere.out] == [True, True]
+    assert "code=no-way-back" in no_way.out
+    assert noted(database) == [("0002",)]
+
+
+def test_a_stamp_is_proven_by_the_fingerprint(shop: projects.Made, database: Database) -> None:
+    """What a run left is known: a lost version table is written again, unless the schema is another one by now."""
+    database.execute("DROP TABLE alembic_version")
+
+    stamped = migrators.run(shop, database.asyncpg, command="stamp")
+
+    assert (stamped.code, noted(database)) == (0, [("0002",)]), stamped.out
+    assert "proof=fingerprint" in stamped.out
+    database.execute("DROP TABLE alembic_version; ALTER TABLE product DROP COLUMN note")
+    refused = migrators.run(shop, database.asyncpg, command="stamp")
+    assert refused.code == migrators.REFUSED
+    assert "code=stamp-unproven" in refused.out
+    assert "note" in refused.out
+    assert database.fetch("SELECT to_regclass('alembic_version')") == [(None,)]
+
+
+def test_a_stamp_is_proven_by_an_empty_diff(shop: projects.Made, database: Database) -> None:
+    """Without a fingerprint the history is replayed and compared, up to the revision that is to be noted."""
+    database.execute("DROP SCHEMA stillroom CASCADE; DROP TABLE alembic_version; ALTER TABLE product DROP COLUMN note")
+
+    head = migrators.run(shop, database.asyncpg, command="stamp")
+    first = migrators.run(shop, database.asyncpg, "--to", "0001", command="stamp")
+
+    assert (head.code, "code=stamp-unproven" in head.out) == (migrators.REFUSED, True)
+    assert (first.code, noted(database)) == (0, [("0001",)]), first.out
+    assert "proof=history" in first.out
+    assert migrators.run(shop, database.asyncpg).code == 0
+
+
+def test_a_job_recreates_where_it_may(shop: projects.Made, database: Database) -> None:
+    """With DB_FORCE_RECREATE and a free environment, what the service owns is emptied, told, and built up again."""
+    database.execute("CREATE SCHEMA others; CREATE TABLE others.kept (id int)")
+
+    ended = migrators.run(
+        shop,
+        database.asyncpg,
+        "--schemas",
+        "public",
+        "--json",
+        environment={"DB_FORCE_RECREATE": "true", "ENVIRONMENT": "development"},
+    )
+
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["action"] == "recreated"
+    assert "product: 2 rows" in ended.err
+    assert database.fetch("SELECT count(*) FROM product") == [(0,)]
+    assert database.fetch("SELECT to_regclass('others.kept') IS NOT NULL") == [(True,)]
+    assert noted(database) == [("0002",)]
+
+
+@pytest.mark.parametrize("environment", [{}, {"ENVIRONMENT": ""}, {"ENVIRONMENT": "production"}, {"ENVIRONMENT": "qa"}])
+def test_a_job_recreates_nowhere_else(shop: projects.Made, database: Database, environment: dict[str, str]) -> None:
+    """Unless ENVIRONMENT says so explicitly, the Job is refused and nothing is touched."""
+    ended = migrators.run(shop, database.asyncpg, environment={"DB_FORCE_RECREATE": "true", **environment})
+
+    assert ended.code == migrators.REFUSED
+    assert "code=recreate-refused" in ended.out
+    assert database.fetch("SELECT count(*) FROM product") == [(2,)]
+
+
+def test_a_marked_database_is_never_recreated(shop: projects.Made, database: Database) -> None:
+    """What the database says of itself goes before what the environment says."""
+    database.execute(f"ALTER DATABASE {database.name} SET stillroom.environment = 'production'")
+
+    ended = migrators.run(
+        shop, database.asyncpg, environment={"DB_FORCE_RECREATE": "true", "ENVIRONMENT": "development"}
+    )
+
+    assert (ended.code, "code=protected-environment" in ended.out) == (migrators.REFUSED, True), ended.out
+    assert database.fetch("SELECT count(*) FROM product") == [(2,)]
