@@ -34,7 +34,7 @@ def shop(tmp_path: Path) -> projects.Made:
     return projects.make_service(tmp_path / "shop", history=HISTORY)
 
 
-def until(database: Database, query: str, *parameters: Any, seconds: float = 60.0) -> list[tuple[Any, ...]]:
+def until(database: Database, query: str, *parameters: Any, seconds: float = 300.0) -> list[tuple[Any, ...]]:
     """The rows of a query, as soon as there are any."""
     end = time.monotonic() + seconds
     with database.connect() as asking:
@@ -59,7 +59,7 @@ def locked(database: Database, table: str = "public.alembic_version") -> Iterato
 def test_many_at_once(shop: projects.Made, database: Database, count: int) -> None:
     """However many begin at the same time: one applies the history, and all of them end well."""
     processes = [migrators.start(shop, database.asyncpg) for _ in range(count)]
-    ended = [migrators.ended(each, timeout=400) for each in processes]
+    ended = [migrators.ended(each, timeout=900) for each in processes]
 
     assert [each.code for each in ended] == [0] * count, [each.out for each in ended if each.code]
     applied = [each for each in ended if "Migrations applied successfully" in each.out]
