@@ -42,7 +42,7 @@ def test_sigterm(tmp_path: Path, database: Database, driver: str) -> None:
     with migrators.running(process):
         until(database, SLEEPING)
         process.send_signal(signal.SIGTERM)
-        ended = migrators.ended(process, timeout=30)
+        ended = migrators.ended(process, timeout=120)
 
     assert ended.code == migrators.TERMINATED, ended.out + ended.err
     assert ended.lines[-1].startswith("[error] Migration failed: ended by a signal")
@@ -64,7 +64,7 @@ def test_sigterm_while_it_waits_for_the_lock(tmp_path: Path, database: Database)
         with migrators.running(second):
             until(database, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%pg_try_advisory_lock%%' OFFSET 1")
             second.send_signal(signal.SIGTERM)
-            ended = migrators.ended(second, timeout=30)
+            ended = migrators.ended(second, timeout=120)
         still = first.poll()
 
     assert (ended.code, still) == (migrators.TERMINATED, None)
@@ -98,7 +98,7 @@ def test_connections_cut_in_mid_revision(tmp_path: Path, database: Database, dri
         with migrators.running(process):
             until(database, SLEEPING)
             proxy.cut()
-            ended = migrators.ended(process, timeout=60)
+            ended = migrators.ended(process, timeout=300)
     service.add(projects.revision("0002", "0001"))
     again = migrators.run(service, database.url(driver))
 
@@ -149,7 +149,7 @@ def killed(service: projects.Made, database: Database, line: int) -> subprocess.
         env=environ,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

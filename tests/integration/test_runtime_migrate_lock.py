@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stillroom.runtime.migrating import lock
+from stillroom.runtime import faults
+from stillroom.runtime.migrating import lock, session
+from stillroom.runtime.wire import protocol
 from tests.conftest import NewDatabase
-from tests.support import migrators, pgbouncer, projects
-from tests.support.postgres import Database
+from tests.support import asking, migrators, pgbouncer, projects
+from tests.support.postgres import Database, Server
 
 CREATE = "op.create_table('product', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String))"
 MARK = "op.execute(\"INSERT INTO product (id, name) VALUES (1, 'once')\")"
@@ -32,7 +34,7 @@ def shop(tmp_path: Path) -> projects.Made:
     return projects.make_service(tmp_path / "shop", history=HISTORY)
 
 
-def until(database: Database, query: str, *parameters: Any, seconds: float = 60.0) -> list[tuple[Any, ...]]:
+def until(database: Database, query: str, *parameters: Any, seconds: float = 300.0) -> list[tuple[Any, ...]]:
     """The rows of a query, as soon as there are any."""
     end = time.monotonic() + seconds
     with database.connect() as asking:
@@ -57,7 +59,7 @@ def locked(database: Database, table: str = "public.alembic_version") -> Iterato
 def test_many_at_once(shop: projects.Made, database: Database, count: int) -> None:
     """However many begin at the same time: one applies the history, and all of them end well."""
     processes = [migrators.start(shop, database.asyncpg) for _ in range(count)]
-    ended = [migrators.ended(each, timeout=400) for each in processes]
+    ended = [migrators.ended(each, timeout=900) for each in processes]
 
     assert [each.code for each in ended] == [0] * count, [each.out for each in ended if each.code]
     applied = [each for each in ended if "Migrations applied successfully" in each.out]
@@ -197,3 +199,70 @@ with create_engine(os.environ["{url_variable}"], poolclass=pool.NullPool).connec
     with context.begin_transaction():
         context.run_migrations()
 """
+
+
+def test_a_lock_that_is_only_believed_in_is_found_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were taking the lock to say yes without having it, the run would end there: the server is asked whether it is held."""
+    monkeypatch.setattr(lock, "_try", lambda _connection, _number: True)
+    told = Told()
+
+    with (
+        session.Session(database.psycopg, "a test") as opened,
+        pytest.raises(faults.DatabaseFault) as raised,
+        lock.held(opened, "public.alembic_version", 1.0, told),  # type: ignore[arg-type]
+    ):
+        pytest.fail("the block was entered")
+
+    assert raised.value.code == "lock-lost"
+
+
+class Told:
+    """Hears what is told."""
+
+    def step(self, _name: str) -> None:
+        """See `telling.Tell`."""
+
+    def warn(self, message: str, mend: str = "") -> None:
+        """See `telling.Tell`."""
+
+
+@pytest.mark.parametrize("major", [14, 16])
+def test_older_servers(
+    shop: projects.Made, new_database: NewDatabase, postgres_version: Callable[[int], Server], major: int
+) -> None:
+    """A whole run on an older server, rights and repair included."""
+    database = new_database(postgres_version(major))
+
+    ended = migrators.run(
+        shop, database.asyncpg, "--repair", "--service-role", database.server.superuser.name, "--grants", "select"
+    )
+
+    assert ended.code == 0, ended.out
+    assert database.fetch("SELECT name FROM product") == [("once",)]
+    assert database.fetch("SELECT outcome FROM stillroom.run") == [("done",)]
+
+
+def test_every_service_of_a_fleet_has_a_variable_of_its_own(shop: projects.Made, database: Database) -> None:
+    """Where services share an environment, MIGRATION_ stands before the variable of each, and leads the way."""
+    ask = asking.Asker()
+    direct = {f"MIGRATION_{shop.url_variable}": database.asyncpg}
+    request = protocol.Request(
+        id="direct",
+        operation="upgrade",
+        service={
+            "name": shop.name,
+            "path": str(shop.path),
+            "config": str(shop.config),
+            "url_variable": shop.url_variable,
+        },
+        options={},
+        environment={shop.url_variable: "postgresql+asyncpg://u:p@127.0.0.1:1/nowhere", **direct},
+        time_limit=60.0,
+    )
+    try:
+        answer = ask.ask(request)
+    finally:
+        ask.close()
+
+    assert answer["after"] == ["0002"]
+    assert database.fetch("SELECT name FROM product") == [("once",)]

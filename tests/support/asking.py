@@ -81,7 +81,11 @@ class Asker:
             time_limit=60.0,
         )
         heard = Heard()
-        return channel.converse(self._target.start(request.id, None), request, heard), heard
+        return self.ask(request, heard), heard
+
+    def ask(self, request: protocol.Request, heard: Heard | None = None) -> dict[str, Any]:
+        """The result of a request as it is."""
+        return channel.converse(self._target.start(request.id, None), request, heard or Heard())
 
     def close(self) -> None:
         """Ends the target."""

@@ -48,7 +48,7 @@ def start(
     )
 
 
-def ended(process: subprocess.Popen[str], timeout: float = 120.0) -> Ended:
+def ended(process: subprocess.Popen[str], timeout: float = 600.0) -> Ended:
     """Waits for its end."""
     try:
         out, err = process.communicate(timeout=timeout)

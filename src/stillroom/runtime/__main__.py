@@ -5,6 +5,7 @@ A command imports only what it needs: `verify` and `wait` neither Alembic nor SQ
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -37,5 +38,20 @@ def main(argv: list[str]) -> int:
     return 0 if asked else 2
 
 
+def _process() -> None:
+    """Runs the command of this process. One that lives for a moment neither collects garbage nor tidies up at its end."""
+    arguments = sys.argv[1:]
+    if arguments[:1] != ["verify"]:
+        sys.exit(main(arguments))
+    gc.disable()
+    code = main(arguments)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # nobody reads it any more
+        code = code or 1
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    _process()

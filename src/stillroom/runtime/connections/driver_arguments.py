@@ -5,8 +5,6 @@ from __future__ import annotations
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from . import destination
-
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
@@ -59,6 +57,8 @@ def arguments(url: URL, driver: str, connect_timeout: float, application_name: s
     named = {"database" if driver == "asyncpg" else "dbname": url.database}
     arguments.update({name: value for name, value in named.items() if value})
     if "host" in query:
+        from . import destination
+
         pairs = destination.endpoints(url)
         query.pop("port", None)
         query["host"] = ",".join(host for host, _ in pairs)

@@ -6,6 +6,7 @@ See `exits` for the codes.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ def main(argv: Sequence[str], finished: Finished | None = None) -> int:
         argv: its name and its arguments.
         finished: is told how it ended: the arguments, the exit code, and what it came to (nothing where it failed).
     """
-    arguments = _parser().parse_args(list(argv))
+    arguments = _parsed(argv)
     log = log_lines.Log(_to_stderr) if arguments.json else log_lines.Log()
     told: dict[str, Any] = {}
 
@@ -108,30 +109,54 @@ class _Parser(argparse.ArgumentParser):
         self.exit(exits.REFUSED, f"{self.prog}: {message}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m stillroom.runtime", allow_abbrev=False)
-    kinds = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    migrate = kinds.add_parser("migrate", help="applies what is pending; 0 done, 20 wrong, 21 try again, 22 refused")
-    _common(migrate)
-    _limits(migrate)
-    migrate.add_argument("--to", default="heads", metavar="REVISION", help="where it leads (default: heads)")
-    migrate.add_argument("--repair", action="store_true", help="repairs INVALID indexes first")
-    migrate.add_argument("--service-role", metavar="ROLE", help=f"the role of the service ({described.ROLE})")
-    migrate.add_argument("--grants", metavar="A,B", help=f"rights on tables that it gets ({described.GRANTS})")
-    migrate.add_argument("--last-attempt", action="store_true", default=None, help="nobody will try again after this")
-    migrate.add_argument("--models", metavar="MODULE", help="what fills the metadata, where env.py does not tell")
-    migrate.add_argument("--force-recreate", action="store_true", help="empties the database first (DB_FORCE_RECREATE)")
-    downgrade = kinds.add_parser("downgrade", help="goes back to a revision, after saying what would be lost")
-    _common(downgrade)
-    _limits(downgrade)
-    downgrade.add_argument("--to", required=True, metavar="REVISION", help="where it leads; base: before the first")
-    downgrade.add_argument("--confirm", metavar="REVISION", help="where the database is now; without it, only the plan")
-    _allowing(downgrade)
-    stamp = kinds.add_parser("stamp", help="notes a revision where the database is proven to be what it makes")
-    _common(stamp)
-    _limits(stamp)
-    stamp.add_argument("--to", default="heads", metavar="REVISION", help="what is noted (default: heads)")
-    return parser
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments, and `command`; only the parser of that command is made, since a Job may have little else to do."""
+    name, rest = argv[0], list(argv[1:])
+    what, add = _COMMANDS[name]
+    # With a width, argparse need not ask for the terminal's at every argument.
+    formatter = functools.partial(argparse.HelpFormatter, width=110)
+    parser = _Parser(
+        prog=f"python -m stillroom.runtime {name}",
+        description=what,
+        allow_abbrev=False,
+        formatter_class=formatter,  # type: ignore[arg-type]
+    )
+    _common(parser)
+    add(parser)
+    arguments = parser.parse_args(rest)
+    arguments.command = name
+    return arguments
+
+
+def _migrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", default="heads", metavar="REVISION", help="where it leads (default: heads)")
+    parser.add_argument("--repair", action="store_true", help="repairs INVALID indexes first")
+    parser.add_argument("--service-role", metavar="ROLE", help=f"the role of the service ({described.ROLE})")
+    parser.add_argument("--grants", metavar="A,B", help=f"rights on tables that it gets ({described.GRANTS})")
+    parser.add_argument("--last-attempt", action="store_true", default=None, help="nobody will try again after this")
+    parser.add_argument("--models", metavar="MODULE", help="what fills the metadata, where env.py does not tell")
+    parser.add_argument("--force-recreate", action="store_true", help="empties the database first (DB_FORCE_RECREATE)")
+
+
+def _downgrade(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", required=True, metavar="REVISION", help="where it leads; base: before the first")
+    parser.add_argument("--confirm", metavar="REVISION", help="where the database is now; without it, only the plan")
+    parser.add_argument("--allow-protected", metavar="ENVIRONMENT", help="the protected environment that is meant")
+    parser.add_argument("--expect-database", metavar="NAME", help="the name of the database that is meant")
+
+
+def _stamp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", default="heads", metavar="REVISION", help="what is noted (default: heads)")
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "migrate": (
+        "Applies what is pending. Exit codes: 0 done, 20 wrong, 21 try again, 22 refused, 143 ended.",
+        _migrate,
+    ),
+    "downgrade": ("Goes back to a revision, after saying what would be lost.", _downgrade),
+    "stamp": ("Notes a revision where the database is proven to be what it makes.", _stamp),
+}
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -140,19 +165,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="the outcome as JSON on standard output; log lines go to stderr"
     )
     parser.add_argument("--termination-log", default=last_word.LOG, metavar="FILE", help=argparse.SUPPRESS)
-
-
-def _limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lock-wait", metavar="TIME", help="how long to wait for another migrator (default: 5min)")
     parser.add_argument("--lock-timeout", metavar="TIME", help="how long a statement waits for a lock (default: 4s)")
     parser.add_argument("--statement-timeout", metavar="TIME", help="how long a statement may take (default: 10min)")
     parser.add_argument("--lock-retries", metavar="N", help="how often a revision without a lock is tried again (10)")
-
-
-def _allowing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--allow-protected", metavar="ENVIRONMENT", help="the protected environment that is meant")
-    parser.add_argument("--expect-database", metavar="NAME", help="the name of the database that is meant")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -17,7 +17,7 @@ from ..applying import situation, upgrade
 from ..housekeeping import ending
 from ..ledger import entries
 from ..projects import bootstrap
-from ..standing import state
+from ..standing import state, versions
 from . import aftercare, exits, grants, lock, pooler, proving, record, repair, retrying, session, settings, termination
 
 if TYPE_CHECKING:
@@ -169,11 +169,11 @@ def noting(noted: record.Record, found: situation.Situation, held: lock.Lock) ->
         yield
     except KeyboardInterrupt:
         with ending.in_peace():
-            noted.terminated(_now(found))
+            noted.terminated(_last_seen(found, held))
         raise
     except faults.Fault as fault:
         if held.ended:
-            noted.terminated(_now(found))
+            noted.terminated(_last_seen(found, held))
             raise ending.Terminated from fault
         noted.failed(fault, _now(found), fatal=exits.is_fatal(fault))
         raise
@@ -222,6 +222,14 @@ def _as_planned(found: situation.Situation, seen: Sequence[str] | None) -> None:
 
 def _at(rows: Sequence[str]) -> str:
     return ", ".join(rows) or "no revision"
+
+
+def _last_seen(found: situation.Situation, held: lock.Lock) -> Sequence[str]:
+    """The same over the connection that is open: there is no time to make another."""
+    try:
+        return held.session.run(lambda conn: versions.applied(conn, found.table)) or ()
+    except faults.Fault:
+        return found.standing.applied
 
 
 def _now(found: situation.Situation) -> Sequence[str]:

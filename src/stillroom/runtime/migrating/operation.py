@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from .. import facts
@@ -34,6 +35,8 @@ def upgrade(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """
     service = facts.ServiceFacts.from_dict(request.service)
     wanted = settings.from_environment(_given(request))
+    # Nobody waits for a lock so long that the time limit of the operation ends it without a name.
+    wanted = dataclasses.replace(wanted, lock_wait=min(wanted.lock_wait, request.time_limit / 2))
     project.enter(service)
     if request.options.get("plan"):
         return _planned(service, wanted, tell)
@@ -42,12 +45,8 @@ def upgrade(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 
 
 def _given(request: protocol.Request) -> dict[str, Any]:
-    """The options; nobody waits for a lock so long that the time limit of the operation ends it without a name."""
     given = {name: request.options.get(name) for name in (*settings.VARIABLES, "repair")}
-    given["to"] = str(request.options.get("to") or "heads")
-    if given["lock_wait"] is None:
-        given["lock_wait"] = min(settings.Settings().lock_wait, request.time_limit / 2)
-    return given
+    return {**given, "to": str(request.options.get("to") or "heads")}
 
 
 def _planned(service: facts.ServiceFacts, wanted: settings.Settings, tell: telling.Tell) -> dict[str, Any]:

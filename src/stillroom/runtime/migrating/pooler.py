@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import faults
 from ..connections import connection, urls
+from ..projects import sources
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -66,5 +67,6 @@ def _refused(url: str, seen: str) -> faults.RefusedFault:
         "pooler-in-between",
         f"{urls.address(url)} is a pooler in transaction mode ({seen}): the lock that keeps a second migrator away would "
         "be lost or left behind there",
-        "set MIGRATION_DATABASE_URL (to the server itself, or to a pool in session mode); services go on using the pooler",
+        "set MIGRATION_DATABASE_URL (to the server itself, or to a pool in session mode; beside other services' variables: "
+        f"{sources.DIRECT} before the service's own); services go on using the pooler",
     )

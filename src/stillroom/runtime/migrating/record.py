@@ -165,7 +165,7 @@ class Record:
             try:
                 return self._lock.session.run(work)
             except faults.DatabaseFault as fault:
-                if fault.code != "database-unreachable":
+                if fault.code != "database-unreachable" or self._lock.ended:
                     raise
                 return connection.run(self._found.url, work, autocommit=True)
         except faults.DatabaseFault as fault:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,7 @@ __all__ = ["Session"]
 _T = TypeVar("_T")
 
 _CLOSING_SECONDS = 5.0
+_PATIENCE_SECONDS = 120.0
 
 
 class Session:
@@ -36,10 +38,15 @@ class Session:
         url: of the database.
         application_name: what `pg_stat_activity` shows; at most 63 bytes.
         every: seconds between two beats.
+
+    Attributes:
+        beat: what it does every while.
+        patience: seconds after which a server that does not answer counts as gone.
     """
 
     def __init__(self, url: str, application_name: str, every: float = 1.0) -> None:
         self.beat: Callable[[Connection], None] = _nothing
+        self.patience = _PATIENCE_SECONDS
         self._url = url
         self._name = application_name
         self._every = every
@@ -66,7 +73,8 @@ class Session:
     ) -> None:
         """Closes it. A server that does not answer holds nothing up: the socket goes with the process."""
         self._asked.put(None)
-        self._thread.join(_CLOSING_SECONDS)
+        if not self._over.is_set():
+            self._thread.join(_CLOSING_SECONDS)
 
     def run(self, work: Callable[[Connection], _T]) -> _T:
         """What `work` returns, given the connection.
@@ -77,9 +85,14 @@ class Session:
         """
         future: concurrent.futures.Future[_T] = concurrent.futures.Future()
         self._asked.put((work, future))
+        until = time.monotonic() + self.patience
         while not future.done():
             concurrent.futures.wait([future], 0.5)
-            if self._over.is_set() and not future.done():
+            if future.done():
+                break
+            if time.monotonic() > until:
+                self._over.set()
+            if self._over.is_set():
                 raise self._gone()
         return future.result()
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cancelling", "pause"]
 
+# Who ends a Job kills it after half a minute: a server that does not answer must not use that up.
+_PATIENCE_SECONDS = 5.0
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGALRM, signal.SIGINT})
 
 
@@ -44,14 +46,16 @@ def cancelling(held: lock.Lock) -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(before)
         os.close(write)
-        thread.join()
-        os.close(read)
+        thread.join(_PATIENCE_SECONDS)
+        if not thread.is_alive():
+            os.close(read)
 
 
 def _follow(read: int, held: lock.Lock) -> None:
     while numbers := os.read(read, 64):
         if _SIGNALS & set(numbers):
             held.ended = True
+            held.session.patience = _PATIENCE_SECONDS
             with contextlib.suppress(faults.Fault):
                 held.cancel()
 

@@ -12,11 +12,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import facts, faults
-from ..reading import revision_head, source_text
+from .. import faults
 from . import config_file
+
+if TYPE_CHECKING:
+    from .. import facts
+    from ..reading import source_text
 
 __all__ = ["Locations", "VersionTable", "folder_of", "locations", "of", "shown", "version_table_in_env"]
 
@@ -113,6 +116,8 @@ def locations(
     Raises:
         faults.ProjectFault: see `of`.
     """
+    from .. import facts
+
     ini = Path(ini_path)
     service = facts.ServiceFacts(
         "", str(cwd or ini.parent), str(ini), ini_section=section, script_location=script_location or None
@@ -208,6 +213,8 @@ def version_table_in_env(source: str | bytes | ast.Module) -> VersionTable:
     Raises:
         faults.ProjectFault: `env-does-not-parse`.
     """
+    from ..reading import revision_head, source_text
+
     try:
         tree = source if isinstance(source, ast.Module) else revision_head.parse_module(source, "env.py")
     except SyntaxError as exc:
@@ -266,6 +273,8 @@ class _Finder:
 
 def _configures(call: ast.Call) -> bool:
     """Whether this is `context.configure(...)`, not `structlog.configure(...)`."""
+    from ..reading import source_text
+
     function = call.func
     if not isinstance(function, ast.Attribute) or function.attr != "configure":
         return False
@@ -312,6 +321,8 @@ def _from_dictionary(node: ast.expr, scope: source_text.Scope) -> VersionTable |
 def _constant(node: ast.expr, scope: source_text.Scope) -> str | VersionTable | None:
     if isinstance(node, ast.Constant) and node.value is None:
         return None
+    from ..reading import source_text
+
     texts = scope.texts(node)
     if texts and len(texts) == 1 and source_text.HOLE not in texts[0]:
         return texts[0]

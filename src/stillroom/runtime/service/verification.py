@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import Mapping
@@ -69,12 +70,16 @@ async def verify(
         raise _prefixed(fault) from fault
     if not wanted.count:
         return judge.no_migrations(wanted)
-    statement, _ = question.question(wanted, deep=depth == "deep")
     try:
-        answer = await _answer(manager, statement)
+        answer = await _answer(manager, _statement(wanted, depth == "deep"))
     except faults.DatabaseFault as fault:
         return judge.unreachable(wanted, fault.message, fault.mend)
     return judge.judge([answer], wanted, policy)
+
+
+@functools.lru_cache(maxsize=8)
+def _statement(wanted: expected.Expected, deep: bool) -> str:
+    return question.question(wanted, deep)[0]
 
 
 def state_of(fault: faults.Fault) -> str:

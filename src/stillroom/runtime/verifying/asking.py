@@ -12,11 +12,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..connections import driver_arguments
-from . import trouble
-from .plain_url import PlainUrl
+
+if TYPE_CHECKING:
+    from .plain_url import PlainUrl
+    from .trouble import Trouble
 
 __all__ = ["NoAnswer", "answer", "answer_async", "connects"]
 
@@ -27,7 +29,6 @@ ANSWERING = 30.0
 AT_ONCE = 16
 """Connections that one process opens at the same time."""
 
-_PATIENCE = {trouble.CROWDED: 60.0, trouble.LOST: 30.0, trouble.REFUSED: 3.0, trouble.LASTING: 0.0}
 _SHORTEST, _LONGEST = 0.05, 2.0
 
 _threads = threading.BoundedSemaphore(AT_ONCE)
@@ -37,7 +38,7 @@ _tasks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] 
 class NoAnswer(Exception):
     """The database could not be asked; `trouble` says why."""
 
-    def __init__(self, why: trouble.Trouble) -> None:
+    def __init__(self, why: Trouble) -> None:
         super().__init__(why.message)
         self.trouble = why
 
@@ -85,7 +86,7 @@ async def answer_async(url: PlainUrl, statement: str, *, patience: float = 1.0) 
         await asyncio.sleep(pause)
 
 
-def connects(url: PlainUrl) -> trouble.Trouble | None:
+def connects(url: PlainUrl) -> Trouble | None:
     """Whether the database lets this role in: None, or why not. Nothing is asked of it."""
     try:
         if url.driver == "asyncpg":
@@ -101,7 +102,9 @@ class _Connected(Exception):
     """Marks, as its cause, what was raised once the connection stood."""
 
 
-def _why(error: Exception, url: PlainUrl) -> trouble.Trouble:
+def _why(error: Exception, url: PlainUrl) -> Trouble:
+    from . import trouble  # where all is well, nobody needs it
+
     connected = isinstance(error, _Connected)
     cause = error.__cause__ if connected and error.__cause__ is not None else error
     found = trouble.of(cause, url, connected=connected)
@@ -118,16 +121,18 @@ class _Pauses:
         self._begun: float | None = None
         self._count = 0
 
-    def after(self, why: trouble.Trouble) -> float:
+    def after(self, why: Trouble) -> float:
         """Seconds to wait.
 
         Raises:
             NoAnswer: that was long enough.
         """
+        from . import trouble
+
         now = time.monotonic()
         if self._begun is None:  # from the first refusal on: before, it was our own slots that it waited for
             self._begun = now
-        if now - self._begun >= _PATIENCE[why.sort] * self._patience:
+        if now - self._begun >= trouble.PATIENCE[why.sort] * self._patience:
             raise NoAnswer(why)
         self._count += 1
         return random.uniform(_SHORTEST, min(_LONGEST, _SHORTEST * 2**self._count))  # noqa: S311 - no secret

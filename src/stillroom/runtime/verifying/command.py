@@ -6,17 +6,21 @@ can't be read).
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
 import sys
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import faults, secrecy
 from . import expected, judge, url_choice, verification
 from .verdict import EXIT_CODES, PREFIX, UNREACHABLE, Verdict
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["main"]
 
@@ -29,7 +33,7 @@ _DEPTHS = ("stamp", "deep")
 
 def main(argv: Sequence[str]) -> int:
     """Runs `verify` or `wait`; gives the exit code."""
-    arguments = _parser().parse_args(list(argv))
+    arguments = _quickly(argv) or _parser().parse_args(list(argv))
     try:
         return _wait(arguments) if arguments.command == "wait" else _verify(arguments)
     except faults.Fault as fault:
@@ -42,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+def _verify(arguments: Any) -> int:
     said = os.environ
     config = _config(arguments, said)
     wanted = expected.expected(
@@ -68,7 +72,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     return _told(found, arguments)
 
 
-def _wait(arguments: argparse.Namespace) -> int:
+def _wait(arguments: Any) -> int:
     """Until the database lets this role in; no table, and no configuration, has to be there."""
     variable = arguments.url_variable
     if variable is None and os.environ.get("MIGRATION_DATABASE_URL"):
@@ -88,7 +92,7 @@ def _wait(arguments: argparse.Namespace) -> int:
     return EXIT_CODES[UNREACHABLE]
 
 
-def _told(found: Verdict, arguments: argparse.Namespace) -> int:
+def _told(found: Verdict, arguments: Any) -> int:
     if arguments.json:
         _print(json.dumps(secrecy.scrubbed(found.to_dict())))
     if not found.ready:
@@ -119,12 +123,12 @@ def _complain(message: str, mend: str) -> None:
 # What the arguments and the environment name
 
 
-def _named(arguments: argparse.Namespace, said: Mapping[str, str]) -> str:
+def _named(arguments: Any, said: Mapping[str, str]) -> str:
     named = arguments.service or said.get("STILLROOM_SERVICE") or ""
     return Path(named).name if named else ""
 
 
-def _config(arguments: argparse.Namespace, said: Mapping[str, str]) -> Path | None:
+def _config(arguments: Any, said: Mapping[str, str]) -> Path | None:
     """The configuration that is meant: as `migrate` finds it."""
     if getattr(arguments, "config", None):
         return Path(arguments.config)
@@ -158,11 +162,38 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
 def _seconds(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
+        import argparse
+
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: write it as 90s, 2m or 500ms")
     return float(match[1]) * _UNITS[match[2]]
 
 
+_PLAIN: dict[str, Any] = {
+    "service": None, "url_variable": None, "json": False, "config": None, "section": "alembic", "schemas": None,
+    "version_table": None, "version_table_schema": None, "ahead": None, "deep": False, "wait": None,
+}  # fmt: skip
+
+
+def _quickly(argv: Sequence[str]) -> types.SimpleNamespace | None:
+    """The arguments of a `verify` as nearly all are, without argparse, which takes as long as the rest; None of others."""
+    rest = list(argv[1:])
+    if not argv or argv[0] != "verify":
+        return None
+    found = dict(_PLAIN)
+    while rest:
+        name, *more = rest
+        if name in ("--json", "--deep"):
+            found[name[2:]], rest = True, more
+        elif name in ("--service", "--config") and more and not more[0].startswith("-"):
+            found[name[2:]], rest = more[0], more[1:]
+        else:
+            return None
+    return types.SimpleNamespace(command="verify", **found)
+
+
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
     parser = argparse.ArgumentParser(prog="python -m stillroom.runtime", allow_abbrev=False)
     kinds = parser.add_subparsers(dest="command", required=True)
     verify = kinds.add_parser("verify", help="whether the database is ready for this image", allow_abbrev=False)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .. import facts, faults
+from .. import faults
 from ..projects import locations
 from . import quick
 
 if TYPE_CHECKING:
+    from .. import facts
     from ..reading.revision_graph import Graph
 
 __all__ = ["Expected", "expected", "of_folders"]
@@ -90,13 +91,17 @@ def expected(
     """
     place = Path(config or ".").absolute()
     folder, file = (place, None) if place.is_dir() else (place.parent, str(place))
-    told = facts.ServiceFacts(service, str(folder), file, ini_section=section)
-    where = locations.of(told)
+    where = _where(folder, file, section)
     table, schema = version_table, version_schema
     if table is None or schema is None:
         read_table, read_schema = _version_table(where.script_location / "env.py", table)
         table, schema = table or read_table, schema or read_schema
-    found = of_folders(where.version_locations, recursive=where.recursive, told=told, where=where)
+    found = of_folders(
+        where.version_locations,
+        recursive=where.recursive,
+        where=where,
+        told=lambda: _facts(service, folder, file, section),
+    )
     return dataclasses.replace(
         found,
         service=service or folder.name,
@@ -107,11 +112,34 @@ def expected(
     )
 
 
+class _Said:
+    """What `locations.of` asks of a service's facts, where only the configuration speaks: quicker than the real ones."""
+
+    name = ""
+    script_location = version_locations = recursive_version_locations = prepend_sys_path = None
+
+    def __init__(self, path: str, config: str | None, section: str) -> None:
+        self.path = path
+        self.config = config
+        self.ini_section = section
+
+
+def _where(folder: Path, file: str | None, section: str) -> locations.Locations:
+    said: Any = _Said(str(folder), file, section)
+    return locations.of(said)
+
+
+def _facts(service: str, folder: Path, file: str | None, section: str) -> facts.ServiceFacts:
+    from .. import facts
+
+    return facts.ServiceFacts(service, str(folder), file, ini_section=section)
+
+
 def of_folders(
     folders: Sequence[Path],
     *,
     recursive: bool = False,
-    told: facts.ServiceFacts | None = None,
+    told: Callable[[], facts.ServiceFacts] | None = None,
     where: locations.Locations | None = None,
 ) -> Expected:
     """The heads of these version folders; one that is not there has none.
@@ -126,7 +154,7 @@ def of_folders(
     if links is None:  # a file, or a history, that takes more than a look
         from . import slow
 
-        links = slow.links(folders, recursive, told, where)
+        links = slow.links(folders, recursive, told() if told is not None else None, where)
     needed = {parent for down, needs in links.values() for parent in (*down, *needs)}
     heads = tuple(sorted(each for each in links if each not in needed))
     return Expected("", heads, len(links), folders=tuple(folders), recursive=recursive, links=links)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import depth, ledger_told, verdict
-from .expected import Expected
-from .said import Said
+from . import verdict
 from .verdict import ALLOW, POLICIES, PREFIX, REFUSE, Verdict
+
+if TYPE_CHECKING:
+    from .expected import Expected
+    from .ledger_told import Ledger
 
 __all__ = ["ALLOW", "POLICIES", "REFUSE", "judge", "no_migrations", "unreachable"]
 
@@ -33,6 +35,43 @@ def judge(row: str | Sequence[Any], expected: Expected, policy: str = ALLOW) -> 
     answer = json.loads(text) if isinstance(text, str) else text
     if not isinstance(answer, dict) or "rows" not in answer:
         raise ValueError("not the answer to the question of a verification")
+    if answer.get("deep") is None and _plainly_at_head(answer, expected):
+        return _at_head(answer, expected)
+    return _fully_judged(answer, expected, policy)
+
+
+def _plainly_at_head(answer: Mapping[str, Any], expected: Expected) -> bool:
+    """Whether nothing else has to be looked at: a readable table with exactly the rows that are expected."""
+    place = answer.get("place")
+    return (
+        bool(expected.count)
+        and place is not None
+        and place[2] in ("r", "p")
+        and place[3:] == [True, True, False]
+        and sorted(answer["rows"]) == list(expected.heads)
+        and not answer.get("twice")
+        and not answer.get("empty_row")
+    )
+
+
+def _at_head(answer: Mapping[str, Any], expected: Expected) -> Verdict:
+    at = ", ".join(expected.heads)
+    return Verdict(
+        verdict.AT_HEAD,
+        True,
+        f"the database is at {at}, as this image expects",
+        service=expected.service,
+        current=expected.heads,
+        heads=expected.heads,
+        migrations=expected.count,
+        tables=int(answer.get("tables") or 0),
+    )
+
+
+def _fully_judged(answer: Mapping[str, Any], expected: Expected, policy: str) -> Verdict:
+    """With the ledger, and depth where it was asked for. What is rarely needed is imported here."""
+    from . import depth, ledger_told
+
     ledger = ledger_told.put_together([str(each) for each in answer.get("pieces") or ()])
     found = _judged(answer, expected, policy, ledger)
     run = ledger.for_heads or ledger.newest
@@ -71,7 +110,9 @@ def unreachable(expected: Expected, what: str, mend: str) -> Verdict:
     )
 
 
-def _judged(answer: Mapping[str, Any], expected: Expected, policy: str, ledger: ledger_told.Ledger) -> Verdict:
+def _judged(answer: Mapping[str, Any], expected: Expected, policy: str, ledger: Ledger) -> Verdict:
+    from .said import Said
+
     if not expected.count:
         return no_migrations(expected)
     said = Said(answer, expected)
@@ -82,6 +123,4 @@ def _judged(answer: Mapping[str, Any], expected: Expected, policy: str, ledger: 
         return said.without_revision()
     if answer.get("twice") or answer.get("empty_row"):
         return said.odd_rows()
-    if said.rows == expected.heads:
-        return said.verdict(verdict.AT_HEAD, True, f"the database is at {', '.join(said.rows)}, as this image expects")
-    return said.elsewhere(policy, ledger)
+    return _at_head(answer, expected) if said.rows == expected.heads else said.elsewhere(policy, ledger)

@@ -9,7 +9,6 @@ import urllib.parse
 from collections.abc import Mapping
 
 from .. import faults, secrecy
-from ..connections import destination
 
 __all__ = ["DRIVERS", "PlainUrl", "parse"]
 
@@ -41,17 +40,23 @@ class PlainUrl:
     query: Mapping[str, str | tuple[str, ...]]
 
     def __str__(self) -> str:
+        from ..connections import destination
+
         return f"{self.place}/{destination.database(self)}"  # type: ignore[arg-type]
 
     @property
     def place(self) -> str:
         """`host:port` of the server, as messages show it."""
+        from ..connections import destination
+
         host, port = destination.endpoints(self)[0]  # type: ignore[arg-type]
         return f"{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
     def role(self) -> str:
         """Who connects."""
+        from ..connections import destination
+
         return destination.user(self) or "(default role)"  # type: ignore[arg-type]
 
 

@@ -40,6 +40,15 @@ _BELOW = re.compile(
     rb"\b(?:down_revision|branch_labels|depends_on)\b|^[ \t]*revision\b|\bimport\b.*(?:\brevision\b|\*)|\bglobals\b",
     re.MULTILINE,
 )
+_GAP = (
+    rb"(?:[ \t]*(?:#[^\n]*)?\n|(?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+(?![^\n]*\b(?:" + _NAME + rb")\b)[\w., \t]+\n)*"
+)
+_VALUE = rb"[ \t]*(?::[^\n=#'\"();\\]+)?=[ \t]*(None|" + _TEXT + rb")[ \t]*\n"
+# What `alembic revision` writes, in one go; anything else is looked at line by line.
+_TEMPLATE = re.compile(
+    rb"(?:\"\"\"[^\"\\]*\"\"\"[ \t]*\n)?" + _GAP + rb"revision" + _VALUE + rb"down_revision" + _VALUE
+    + rb"(?:branch_labels" + _VALUE + rb"depends_on" + _VALUE + rb")?[ \t\n]*(?=def[ \t]|$)"
+)  # fmt: skip
 _WORDS = (b"revision", b"branch_labels", b"depends_on", b"import", b"globals")
 _TEXTS = re.compile(_TEXT)
 
@@ -53,11 +62,26 @@ def look(source: bytes) -> Quick | None:
         source = source.replace(b"\r\n", b"\n")
     if b"\r" in source or b"\0" in source or b"\f" in source or b"coding" in source[:200]:
         return None
+    usual = _TEMPLATE.match(source)
+    if usual is not None and usual[1] != b"None":
+        if _set_below(source, usual.end()):
+            return None
+        down, labels, needs = (_several(each or b"None") for each in usual.groups()[1:])
+        return usual[1][1:-1].decode("ascii"), down, needs, labels
+    return _line_by_line(source)
+
+
+def _set_below(source: bytes, end: int) -> bool:
+    """Whether something below might set one of the names; plain searches first, since nearly all files fail them."""
+    return any(source.find(word, end) >= 0 for word in _WORDS) and _BELOW.search(source, end) is not None
+
+
+def _line_by_line(source: bytes) -> Quick | None:
     docstring = _DOCSTRING.match(source)
     start = docstring.end() if docstring is not None else 0
     body = _BODY.search(source, start)
     end = body.start() if body is not None else len(source)
-    if any(source.find(word, end) >= 0 for word in _WORDS) and _BELOW.search(source, end) is not None:
+    if _set_below(source, end):
         return None
     found: dict[bytes, bytes] = {}
     for line in source[start:end].split(b"\n"):

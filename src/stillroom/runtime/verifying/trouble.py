@@ -10,7 +10,7 @@ import socket
 from .. import secrecy
 from .plain_url import DRIVERS, PlainUrl
 
-__all__ = ["CROWDED", "LASTING", "LOST", "REFUSED", "Trouble", "of"]
+__all__ = ["CROWDED", "LASTING", "LOST", "PATIENCE", "REFUSED", "Trouble", "of"]
 
 CROWDED = "crowded"
 """The server has no connection free, or is just starting: it will."""
@@ -19,6 +19,9 @@ REFUSED = "refused"
 LOST = "lost"
 """A connection broke off, or was not made in time: a server that has more to do than it can, or a network that has."""
 LASTING = "lasting"
+
+PATIENCE = {CROWDED: 60.0, LOST: 30.0, REFUSED: 3.0, LASTING: 0.0}
+"""For how many seconds it is tried again, from the first refusal on."""
 
 _TEXTS = (
     ("53300", re.compile(r"too many (clients|connections)|remaining connection slots|connection limit exceeded")),

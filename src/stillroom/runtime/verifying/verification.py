@@ -6,10 +6,14 @@ import dataclasses
 import random
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from . import asking, judge, plain_url, question, trouble
-from .expected import Expected
+from . import asking, judge, plain_url, question
 from .verdict import PREFIX, Verdict
+
+if TYPE_CHECKING:
+    from . import trouble
+    from .expected import Expected
 
 __all__ = ["until_connected", "until_ready", "verify", "verify_async"]
 
