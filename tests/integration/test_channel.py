@@ -242,7 +242,7 @@ def test_an_unknown_operation_and_interpreter_are_named(
 
 def test_a_broken_file_that_the_parent_imports_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """File and line, and no word of the interpreter's age: it is a syntax error for every Python."""
-    broken = tmp_path / "asyncpg.py"
+    broken = tmp_path / "selectors.py"
     broken.write_text("import os\n\ndef connect(:\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     target = local.Local()
