@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +85,7 @@ def _listening(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `work` returns; a signal to end comes up in it as `ending.Terminated`, and all that it owes is cleared away."""
     from ..housekeeping import ending
 
+    gc.enable()
     ending.listen()
     return ending.watched(work)
 
