@@ -24,6 +24,7 @@ def main() -> None:
         sys.stderr.write(_excuse(absent))
         sys.exit(_WRONG_USE)
     from invoke.program import Program
+
     from stillroom import __version__
     from stillroom.tasks import namespace
 
