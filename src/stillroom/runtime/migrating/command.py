@@ -121,7 +121,7 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
         prog=f"python -m stillroom.runtime {name}",
         description=what,
         allow_abbrev=False,
-        formatter_class=formatter,  # type: ignore[arg-type]
+        formatter_class=formatter,
     )
     _common(parser)
     add(parser)
