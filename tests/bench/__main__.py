@@ -13,7 +13,19 @@ from pathlib import Path
 from rich.console import Console
 
 from stillroom.embedded import server
-from tests.bench import baselines, checking, fleets, meter, migrating, ours, processes, report, serving, startup
+from tests.bench import (
+    baselines,
+    checking,
+    fleets,
+    meter,
+    migrating,
+    ours,
+    processes,
+    report,
+    serving,
+    startup,
+    verifying,
+)
 
 _A = "A: loop with proof"
 _B = "B: loop without proof"
@@ -52,6 +64,7 @@ class Bench:
         return {
             "startup": self.startup,
             "check": self.check,
+            "verify": self.verify,
             "migrate": self.migrate,
             "serve": self.serve,
             "regenerate": self.regenerate,
@@ -147,6 +160,39 @@ class Bench:
         )
         self.report.results["check"] = {"files": checking.FILES, "series": [each.to_dict() for each in found]}
 
+    def verify(self) -> None:
+        """A verification: the whole process, with one revision and with a thousand; and with depth.
+
+        Ratios are of processor seconds: what else runs on the machine makes the clock's longer by far.
+        """
+        with self._open(1) as (fleet, embedded, clock):
+            few, many = (verifying.whole(fleet, embedded, clock, 2 * self._rounds, each) for each in (1, 1000))
+            answered = verifying.deep(embedded, 10 * self._rounds)
+        base = few[verifying.VERIFY].python
+        rows = [(each, f"{each.python / base:.2f} x") for each in (*few.values(), *many.values())]
+        self.report.series("verify, whole process, at head", rows, "of ours, CPU")
+        for found, count in ((few, "1 revision"), (many, "1,000 revisions")):
+            ratio = found[verifying.ALEMBIC].python / found[verifying.VERIFY].python
+            what = f"verify, times as fast as {verifying.ALEMBIC}, {count}"
+            self.report.note(self.report.target(what, ratio, 5, least=True))
+        over = base / few[verifying.BARE].python
+        self.report.note(self.report.target("verify, times the bare script", over, 1.3, least=False))
+        more = 1000 * (many[verifying.VERIFY].python - base)
+        self.report.note(self.report.target("milliseconds more with 1,000 revisions", more, 60, least=False))
+        for name, each in answered.items():
+            self.report.note(
+                f"{name}: {each.clock:.1f} ms on the clock, {each.processor:.1f} ms of the server's processor"
+            )
+        deep = answered["verify --deep"].processor
+        what = f"processor milliseconds of verify --deep, {verifying.TABLES} tables"
+        self.report.note(self.report.target(what, deep, 100, least=False))
+        self.report.results["verify"] = {
+            "series": [each.to_dict() for each in (*few.values(), *many.values())],
+            "first_statement_milliseconds": {
+                name: {"clock": each.clock, "processor": each.processor} for name, each in answered.items()
+            },
+        }
+
     def migrate(self) -> None:
         """A migration Job that has nothing to do."""
         with self._open(1) as (fleet, embedded, clock):
@@ -217,7 +263,7 @@ def main() -> int:
     parser.add_argument(
         "--only",
         default="",
-        help="sections, separated by commas: startup, check, migrate, serve, regenerate, memory, sizes",
+        help="sections, separated by commas: startup, check, verify, migrate, serve, regenerate, memory, sizes",
     )
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (5)")
     parser.add_argument("--services", type=int, default=14, help="size of the fleet for the comparison (14)")

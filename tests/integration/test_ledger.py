@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
 import threading
 
 import pytest
@@ -205,6 +207,22 @@ def test_the_order_of_making_does_not_matter(new_database: NewDatabase) -> None:
     other.execute(f"ALTER DATABASE {other.name} RESET search_path")
     connection.run(other.asyncpg, tables.ensure, autocommit=True)
     assert fingerprint.differences(_take(one).items, _take(other).items) == []
+    assert _take(one).digest == _take(other).digest
+
+
+def test_dump_and_restore_do_not_matter(new_database: NewDatabase) -> None:
+    """What pg_dump writes and psql reads again has the same digest."""
+    one, other = new_database(), new_database()
+    one.execute(";".join(_SCHEMA))
+    server = one.server
+    dumped = subprocess.run(
+        [str(server.bin / "pg_dump"), "--no-owner", one.name],
+        env={**os.environ, **server.environment(one.name)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    other.psql(dumped.stdout)
     assert _take(one).digest == _take(other).digest
 
 

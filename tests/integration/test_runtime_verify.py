@@ -347,7 +347,7 @@ def test_the_version_table_of_another_schema_is_not_taken(shop: projects.Made, d
         ("CREATE MATERIALIZED VIEW alembic_version AS SELECT '0002'::text AS version_num", "unversioned"),
         ("CREATE TABLE alembic_version (id int)", "unversioned"),
         ("CREATE TABLE alembic_version (version_num int); INSERT INTO alembic_version VALUES (2)", "ahead"),
-        ("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('0002'), ('0002')", "diverged"),
+        ("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('2'), ('2')", "diverged"),
         ("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('0002'), (NULL)", "diverged"),
         ("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES (NULL)", "empty"),
         ("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('')", "ahead"),

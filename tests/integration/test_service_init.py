@@ -370,3 +370,18 @@ def test_a_job_that_is_told_to_end_rolls_back_first(shop: projects.Made, databas
         (None, "aaaa00000001")
     ]
     assert database.fetch(sleeping.replace("%", "%%"), []) == []
+
+
+def test_the_command_of_a_job_pushes_its_metrics_as_well(
+    shop: projects.Made, database: Database, gateway: Gateway
+) -> None:
+    """`python -m stillroom.runtime migrate`: what it did, and how it failed; its own lines and exit code stay."""
+    environment = {**os.environ, "PROMETHEUS_PUSHGATEWAY_URL": f"http://127.0.0.1:{gateway.port}"}
+    command = [sys.executable, "-P", "-m", "stillroom.runtime", "migrate", "--service", "shop"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.splitlines()) == (0, JOB), ran.stderr
+    assert gateway.values()["stillroom_migrations_total[('outcome', 'done'), ('service', 'shop')]"] == 1
+    shop.add(projects.revision("bbbb00000002", "aaaa00000001", upgrade='op.execute("SELECT 1/0")'))
+    failed = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True)
+    assert (failed.returncode, failed.stdout) == (20, ""), failed.stderr
+    assert gateway.values()["stillroom_migrations_total[('outcome', 'failed'), ('service', 'shop')]"] == 1

@@ -36,9 +36,9 @@ def making(revision: str, table: str, schema: str = "", *, more: str = "") -> pr
 
 
 def tables(database: Database) -> set[str]:
-    """Every table of a database, with its schema."""
+    """Every table of a database, with its schema; the ledger of migrations, which is nobody's, left out."""
     rows = database.fetch(
-        "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname !~ '^(pg_|information)'"
+        "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname !~ '^(pg_|information|stillroom$)'"
     )
     return {row[0] for row in rows}
 

@@ -29,6 +29,7 @@ _NO_CODES = {
     "create-database",
     "given-url",
     "no-store",
+    "not-ready",
     "site-packages",
     "stillroom-connection",
     "stillroom-session",

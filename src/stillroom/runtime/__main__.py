@@ -41,10 +41,12 @@ def main(argv: list[str]) -> int:
 def _process() -> None:
     """Runs the command of this process. One that lives for a moment neither collects garbage nor tidies up at its end."""
     arguments = sys.argv[1:]
-    if arguments[:1] != ["verify"]:
+    if arguments[:1] not in (["verify"], ["migrate"]):
         sys.exit(main(arguments))
-    gc.disable()
+    gc.disable()  # a migration that has something to do enables it again
     code = main(arguments)
+    if "sqlalchemy" in sys.modules:  # then the service's code has run, which may want to do something at the end
+        sys.exit(code)
     try:
         sys.stdout.flush()
         sys.stderr.flush()

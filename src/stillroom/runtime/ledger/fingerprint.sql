@@ -65,8 +65,10 @@ item AS MATERIALIZED (
         FROM rel r
         JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
         JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o
-                          WHERE o.conrelid = r.oid AND o.conindid = c.oid AND o.contype IN ('p', 'u', 'x'))
+        WHERE NOT i.indisprimary
+          AND (NOT (i.indisunique OR i.indisexclusion)
+               OR NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o
+                              WHERE o.conrelid = r.oid AND o.conindid = c.oid AND o.contype IN ('u', 'x')))
         UNION ALL
         SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' ELSE 'type' END,
                quote_ident(n.nspname) || '.' || quote_ident(t.typname),
@@ -99,9 +101,7 @@ item AS MATERIALIZED (
     LIMIT (SELECT 1000000000)
 ),
 taken AS MATERIALIZED (
-    SELECT encode(sha256(convert_to(coalesce(string_agg(
-               jsonb_build_array(i.kind, i.name, i.definition)::text, E'\n'
-               ORDER BY i.kind COLLATE "C", i.name COLLATE "C", i.definition COLLATE "C"), ''), 'UTF8')), 'hex') AS digest,
+    SELECT encode(sha256(convert_to(coalesce(string_agg(t.text, E'\n' ORDER BY t.text COLLATE "C"), ''), 'UTF8')), 'hex') AS digest,
            current_setting('server_version_num')::integer / 10000 AS major
-    FROM item i
+    FROM (SELECT concat_ws(E'\x1f', i.kind, i.name, i.definition) AS text FROM item i) t
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +85,7 @@ def _listening(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `work` returns; a signal to end comes up in it as `ending.Terminated`, and all that it owes is cleared away."""
     from ..housekeeping import ending
 
+    gc.enable()
     ending.listen()
     return ending.watched(work)
 
@@ -119,7 +121,7 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
         prog=f"python -m stillroom.runtime {name}",
         description=what,
         allow_abbrev=False,
-        formatter_class=formatter,  # type: ignore[arg-type]
+        formatter_class=formatter,
     )
     _common(parser)
     add(parser)

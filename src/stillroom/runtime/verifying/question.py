@@ -19,7 +19,9 @@ _PLACES = re.compile(
     re.ASCII,
 )
 _NOW = """
-(SELECT jsonb_agg(x.word) FROM (SELECT 'p' || p.word AS word FROM piece p UNION ALL SELECT 's' || l.state FROM ledger l) x)
+CASE WHEN noted.rows = {heads} THEN (SELECT jsonb_build_array('s' || l.state) FROM ledger l)
+     ELSE (SELECT jsonb_agg(x.word)
+           FROM (SELECT 'p' || p.word AS word FROM piece p UNION ALL SELECT 's' || l.state FROM ledger l) x) END
 """
 _LATER = """
 CASE WHEN noted.rows = {heads} AND NOT {asked} THEN NULL
@@ -55,7 +57,7 @@ def question(expected: Expected, deep: bool = False, *, ledger: bool = False) ->
     place, told = (_filled(_text(name), names) for name in ("place.sql", "ledger.sql"))
     if deep:
         clauses = ",\n" + told + ",\n" + _filled(_text("deep.sql"), {"FINGERPRINT": _fingerprint()})
-        pieces, proof = _NOW, _DEEP
+        pieces, proof = _NOW.format(heads=names["HEADS"]), _DEEP
     else:
         later = _quoted(_TEXT.format(place=place, ledger=told))
         clauses, proof = "", "NULL"

@@ -129,6 +129,18 @@ class DatabaseUnproven(NotReady):
     """Depth was asked for, and no fingerprint is recorded to hold the schema against."""
 
 
+_CODES = {
+    AT_HEAD: "",
+    BEHIND: "database-behind",
+    AHEAD: "database-ahead",
+    DIVERGED: "database-diverged",
+    EMPTY: "database-empty",
+    UNVERSIONED: "database-unversioned",
+    UNREACHABLE: "database-unreachable",
+    NO_MIGRATIONS: "no-migrations",
+    DRIFTED: "database-drifted",
+    UNPROVEN: "database-unproven",
+}
 _EXCEPTIONS: dict[str, type[NotReady]] = {
     BEHIND: DatabaseBehind,
     AHEAD: AheadRefused,
@@ -193,8 +205,8 @@ class Verdict:
 
     @property
     def fault_code(self) -> str:
-        """The code of its exception: `database-behind`, `no-migrations`, …"""
-        return "no-migrations" if self.state == NO_MIGRATIONS else f"database-{self.state}"
+        """The code of its exception: `database-behind`, `no-migrations`, …; "" of one that has none."""
+        return _CODES[self.state]
 
     @property
     def current_revision(self) -> str | None:
