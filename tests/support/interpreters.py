@@ -142,12 +142,24 @@ def _running() -> str:
 
 
 def _pyenv(minor: str) -> Path | None:
-    program = shutil.which("pyenv")
-    if program is None:
+    """What `pyenv prefix` says; also where it is neither on the path nor told its root, but runs these tests."""
+    root = _pyenv_root()
+    program = shutil.which("pyenv") or (root and shutil.which("pyenv", path=str(root / "bin")))
+    if not program:
         return None
-    done = subprocess.run([program, "prefix", minor], capture_output=True, text=True, timeout=_PATIENCE_SECONDS)
+    env = {**os.environ, **({"PYENV_ROOT": str(root)} if root else {})}
+    done = subprocess.run(
+        [program, "prefix", minor], capture_output=True, text=True, timeout=_PATIENCE_SECONDS, env=env
+    )
     path = Path(done.stdout.strip()) / "bin" / "python"
     return path if done.returncode == 0 and path.is_file() else None
+
+
+def _pyenv_root() -> Path | None:
+    if "PYENV_ROOT" in os.environ:
+        return Path(os.environ["PYENV_ROOT"])
+    versions = next((each for each in Path(_BASE).resolve().parents if each.name == "versions"), None)
+    return versions.parent if versions else None
 
 
 def _asked(path: Path, by: str) -> Interpreter:
