@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewDatabase
-from tests.integration.test_runtime_migrate_lock import SYNC, until
+from tests.integration.test_runtime_migrate_lock import HELD, HERE, SYNC, until
 from tests.support import migrators, projects, proxies
 from tests.support.postgres import Database
 
@@ -20,7 +20,7 @@ CREATE = "op.create_table('product', sa.Column('id', sa.Integer, primary_key=Tru
 SLEEPS = projects.revision(
     "0002", "0001", upgrade="op.execute('CREATE TABLE half (id int)')\nop.execute('SELECT pg_sleep(1000)')"
 )
-SLEEPING = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active'"
+SLEEPING = f"SELECT 1 FROM {HERE} WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active'"
 ENVS = {"postgresql+asyncpg": projects.ENV, "postgresql+psycopg": SYNC, "postgresql+psycopg2": SYNC}
 
 
@@ -48,7 +48,7 @@ def test_sigterm(tmp_path: Path, database: Database, driver: str) -> None:
     assert ended.lines[-1].startswith("[error] Migration failed: ended by a signal")
     assert "Migration failed: ended by a signal" in last_word.read_text()
     assert database.fetch(SLEEPING) == []
-    assert database.fetch("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+    assert database.fetch(HELD) == [(0,)]
     assert database.fetch("SELECT version_num, to_regclass('half') FROM alembic_version") == [("0001", None)]
     runs = database.fetch("SELECT outcome, fatal, to_revisions FROM stillroom.run")
     assert runs == [("terminated", False, ["0001"])]
@@ -62,7 +62,10 @@ def test_sigterm_while_it_waits_for_the_lock(tmp_path: Path, database: Database)
         until(database, SLEEPING)
         second = migrators.start(service, database.asyncpg)
         with migrators.running(second):
-            until(database, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%pg_try_advisory_lock%%' OFFSET 1")
+            until(
+                database,
+                f"SELECT 1 FROM {HERE} WHERE query LIKE '%%pg_try_advisory_lock%%' OFFSET 1",
+            )
             second.send_signal(signal.SIGTERM)
             ended = migrators.ended(second, timeout=120)
         still = first.poll()

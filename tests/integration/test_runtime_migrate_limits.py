@@ -12,7 +12,7 @@ import pytest
 from stillroom.runtime import faults
 from stillroom.runtime.migrating import settings
 from tests.conftest import NewDatabase
-from tests.integration.test_runtime_migrate_lock import SYNC, until
+from tests.integration.test_runtime_migrate_lock import HERE, SYNC, until
 from tests.support import asking, projects
 from tests.support.postgres import Database
 
@@ -131,9 +131,7 @@ def test_a_long_reader_is_named_and_the_revision_tried_again(
 
 def release_after_a_retry(database: Database, reader: Any) -> None:
     """Ends the reader's transaction when the statement has come a second time."""
-    waits = (
-        "SELECT query_start FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE product%%' AND wait_event_type = 'Lock'"
-    )
+    waits = f"SELECT query_start FROM {HERE} WHERE query LIKE 'ALTER TABLE product%%' AND wait_event_type = 'Lock'"
     [(first,)] = until(database, waits)
     until(database, waits + " AND query_start > %s", first)
     reader.execute("COMMIT")

@@ -20,6 +20,13 @@ from tests.support.postgres import Database, Server
 CREATE = "op.create_table('product', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String))"
 MARK = "op.execute(\"INSERT INTO product (id, name) VALUES (1, 'once')\")"
 HISTORY = (projects.revision("0001", upgrade=CREATE), projects.revision("0002", "0001", upgrade=MARK))
+HERE = "(SELECT * FROM pg_stat_activity WHERE datname = current_database()) AS here"
+"""The sessions of the connected database: tests of other processes use the same server."""
+
+HELD = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ def test_many_at_once(shop: projects.Made, database: Database, count: int) -> No
     assert sum("no pending migrations" in each.out for each in ended) == count - 1
     assert database.fetch("SELECT name FROM product") == [("once",)]
     assert database.fetch("SELECT outcome FROM stillroom.run") == [("done",)]
-    assert database.fetch("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+    assert database.fetch(HELD) == [(0,)]
 
 
 def test_nothing_to_do_needs_no_lock(shop: projects.Made, database: Database) -> None:
@@ -131,12 +138,19 @@ def test_an_index_is_built_concurrently_while_others_wait(shop: projects.Made, d
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT count(*) FROM product")
         first = migrators.start(shop, database.asyncpg, "--lock-timeout", "200ms")
-        until(database, "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting for%%'")
+        until(
+            database,
+            "SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database() AND phase LIKE 'waiting for%%'",
+        )
         others = [migrators.start(shop, database.asyncpg) for _ in range(2)]
-        until(database, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'stillroom migrate shop' OFFSET 2")
+        until(
+            database,
+            f"SELECT 1 FROM {HERE} WHERE application_name = 'stillroom migrate shop' OFFSET 2",
+        )
         # lock_timeout has passed long ago: it is not for what works concurrently.
         until(
-            database, "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%%' AND now() > query_start + '1s'"
+            database,
+            f"SELECT 1 FROM {HERE} WHERE query LIKE 'CREATE INDEX%%' AND now() > query_start + '1s'",
         )
         reader.execute("COMMIT")
         ended = [migrators.ended(each) for each in (first, *others)]
@@ -151,10 +165,13 @@ def test_a_lost_lock_stops_the_run(shop: projects.Made, database: Database) -> N
     with database.connect() as gate:
         gate.execute("SELECT pg_advisory_lock(4711)")
         process = migrators.start(shop, database.asyncpg, "--lock-timeout", "1min")
-        until(database, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%4711%%' AND wait_event_type = 'Lock'")
+        until(
+            database,
+            f"SELECT 1 FROM {HERE} WHERE query LIKE '%%4711%%' AND wait_event_type = 'Lock'",
+        )
         gate.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-            " AND pid <> pg_backend_pid()"
+            " AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
     ended = migrators.ended(process)
 

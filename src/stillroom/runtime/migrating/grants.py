@@ -7,6 +7,7 @@ it is asked here, table by table, and what the registry declares is granted firs
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,7 @@ def settle(found: situation.Situation, held: lock.Lock, tell: telling.Tell) -> S
     if found.service.grants:
         run = [each.granted_to(role) for each in missing]
         for statement in run:
-            held.session.run(lambda conn, statement=statement: conn.exec_driver_sql(statement) and None)  # type: ignore[misc]
+            held.session.run(functools.partial(_execute, statement))
         missing = held.session.run(lambda conn: lacking(conn, found))
     try:
         held.session.run(lambda conn: ledger_tables.grant(conn, role))
@@ -135,6 +136,10 @@ def settle(found: situation.Situation, held: lock.Lock, tell: telling.Tell) -> S
     if missing:
         raise _lacks(found, role, missing)
     return run
+
+
+def _execute(statement: str, conn: Connection) -> None:
+    conn.exec_driver_sql(statement)
 
 
 def _lacks(found: situation.Situation, role: str, missing: Sequence[Right]) -> faults.DatabaseFault:

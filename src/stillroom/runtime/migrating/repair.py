@@ -7,6 +7,7 @@ place. What a REINDEX leaves (`_ccnew`, `_ccold`) is dropped. All of it concurre
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -84,7 +85,7 @@ def repair(found: situation.Situation, held: lock.Lock, tell: telling.Tell) -> l
         # Not by the session of the lock, which has to go on answering meanwhile.
         connection.run(
             found.url,
-            lambda conn, each=each: conn.exec_driver_sql(each.statement) and None,  # type: ignore[misc]
+            functools.partial(_execute, each.statement),
             autocommit=True,
             application_name=f"stillroom repair {found.service.name}"[:63],
         )
@@ -98,6 +99,10 @@ def repair(found: situation.Situation, held: lock.Lock, tell: telling.Tell) -> l
             data={"invalid": [each.name for each in left]},
         )
     return [each.name for each in there]
+
+
+def _execute(statement: str, conn: Connection) -> None:
+    conn.exec_driver_sql(statement)
 
 
 def _statement(found: situation.Situation, plain: str, name: str) -> str:
