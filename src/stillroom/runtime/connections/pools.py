@@ -43,6 +43,10 @@ def let_go() -> None:
     Those of asynchronous engines are forgotten, not closed: only their event loop could do that.
     """
     for engine in list(_ENGINES):
-        if engine.dialect.name == "postgresql":
-            engine.dispose(close=not engine.dialect.is_async)
+        if engine.dialect.name != "postgresql":
+            continue
+        if engine.dialect.is_async:
+            engine.pool = engine.pool.recreate()  # what dispose(close=False) does, which SQLAlchemy 1.4.0 lacks
+        else:
+            engine.dispose()
     _ENGINES.clear()
