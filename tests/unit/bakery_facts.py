@@ -58,7 +58,6 @@ def _print_facts(folder: Path) -> None:
         "tables": len(metadata.tables),
         "features": sorted(set(_features(metadata, list(models.Base.registry.mappers)))),
         "routes": sorted(route.path for route in main.app.routes if route.include_in_schema),
-        "probes": sorted(route.path for route in main.app.routes if route.path.startswith("/health/")),
     }
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
