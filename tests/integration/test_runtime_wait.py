@@ -61,6 +61,32 @@ def test_wait_needs_no_tables(shop: projects.Made, postgres: Server, driver: str
     assert (ran.code, ran.out) == (0, "the database accepts connections\n"), ran.told
 
 
+@pytest.mark.parametrize(
+    ("command", "code"), [("verify", 2), ("wait", 2), ("migrate", 22), ("downgrade --to base", 22), ("stamp", 22)]
+)
+def test_no_command_takes_the_database_of_another_service(
+    shop: projects.Made, database: Database, command: str, code: int
+) -> None:
+    """Be it the only URL there is: refused, naming what is missing and what was seen; nothing connects."""
+    name, *arguments = command.split()
+    other = {"ORDER_BOOK_DATABASE_URL": database.asyncpg}
+    ran = verifiers.run(shop, None, *arguments, "--json", command=name, environment=other)
+    assert ran.code == code, ran.told
+    assert "none of SHOP_DATABASE_URL, DATABASE_URL is set" in ran.err, ran.told
+    assert "ORDER_BOOK_DATABASE_URL" in ran.err and database.asyncpg not in ran.told
+    assert database.fetch("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
+
+
+@pytest.mark.parametrize("command", ["verify", "wait"])
+def test_wait_chooses_the_url_as_verify_does(tmp_path: Path, database: Database, command: str) -> None:
+    """The variable that the folder's own env.py reads goes before DATABASE_URL."""
+    image = projects.make_service(tmp_path / "shop", history=HISTORY, url_variable="LEDGER_URL")
+    gone = database.asyncpg.replace(f":{database.server.port}/", ":1/")
+    arguments = ["--timeout", "0s"] if command == "wait" else []
+    ran = verifiers.run(image, database.asyncpg, *arguments, command=command, environment={"DATABASE_URL": gone})
+    assert ran.code == {"verify": 13, "wait": 0}[command], ran.told
+
+
 def test_wait_gives_up_and_says_why(shop: projects.Made, database: Database) -> None:
     """After its time: the code of an unreachable database, and the last reason."""
     gone = database.asyncpg.replace(f":{database.server.port}/", ":1/")

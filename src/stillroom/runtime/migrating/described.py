@@ -42,7 +42,7 @@ def service(given: argparse.Namespace, environ: Mapping[str, str] | None = None)
     """The service that the arguments, or the environment, name.
 
     Raises:
-        faults.WrongRequest: `service-not-found`, `url-variable-unclear`, `url-variable-unset`, `url-missing`.
+        faults.WrongRequest: `service-not-found`, `url-variable-unclear`, `url-variable-unset`.
     """
     said = os.environ if environ is None else environ
     named = given.service or said.get(SERVICE) or ""
@@ -85,13 +85,14 @@ def _url_variable(given: str | None, service: facts.ServiceFacts, said: Mapping[
     from ..projects import locations
     from ..verifying import url_choice
 
-    if given and said.get(DIRECT):
-        return given
+    named = given or said.get(url_choice.VARIABLE)
+    if named and said.get(DIRECT):
+        return named
     env = locations.of(service).script_location / "env.py"
     try:
         return url_choice.choose(given, service.name, env, said)[0]
     except faults.WrongRequest as fault:
-        if fault.code != "url-missing" or not said.get(DIRECT):
+        if fault.code != "url-variable-unset" or not said.get(DIRECT):
             raise
         return url_choice.DEFAULT
 

@@ -77,7 +77,8 @@ def _wait(arguments: Any) -> int:
     variable = arguments.url_variable
     if variable is None and os.environ.get("MIGRATION_DATABASE_URL"):
         variable = "MIGRATION_DATABASE_URL"
-    name, url = url_choice.choose(variable, _named(arguments, os.environ), None, os.environ)
+    service, env = _whose(arguments, os.environ)
+    name, url = url_choice.choose(variable, service, env, os.environ)
     trouble = verification.until_connected(url, arguments.timeout)
     if trouble is None:
         if arguments.json:
@@ -126,6 +127,17 @@ def _complain(message: str, mend: str) -> None:
 def _named(arguments: Any, said: Mapping[str, str]) -> str:
     named = arguments.service or said.get("STILLROOM_SERVICE") or ""
     return Path(named).name if named else ""
+
+
+def _whose(arguments: Any, said: Mapping[str, str]) -> tuple[str, Path | None]:
+    """The service's name, as `verify` takes it, and its env.py; None: there is no configuration that says where that is."""
+    named = _named(arguments, said)
+    try:
+        config = _config(arguments, said)
+    except faults.WrongRequest:  # an init container may hold no file of the service
+        return named or Path.cwd().name, None
+    folder, env = expected.env_of(config, arguments.section)
+    return named or folder.name, env
 
 
 def _config(arguments: Any, said: Mapping[str, str]) -> Path | None:
@@ -198,10 +210,6 @@ def _parser() -> argparse.ArgumentParser:
     kinds = parser.add_subparsers(dest="command", required=True)
     verify = kinds.add_parser("verify", help="whether the database is ready for this image", allow_abbrev=False)
     _common(verify)
-    verify.add_argument(
-        "--config", metavar="FILE", help="its alembic.ini or pyproject.toml (default: found by its name)"
-    )
-    verify.add_argument("--section", default="alembic", metavar="NAME", help="the section of the ini file")
     verify.add_argument("--schemas", metavar="A,B", help="schemas that it owns (default: all of its database)")
     verify.add_argument("--version-table", metavar="NAME", help="its version table (default: as env.py says)")
     verify.add_argument("--version-table-schema", metavar="NAME", help="the schema of that")
@@ -220,6 +228,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--service", metavar="NAME", help="the service (default: STILLROOM_SERVICE, or its folder's name)"
     )
+    parser.add_argument(
+        "--config", metavar="FILE", help="its alembic.ini or pyproject.toml (default: found by its name)"
+    )
+    parser.add_argument("--section", default="alembic", metavar="NAME", help="the section of the ini file")
     parser.add_argument(
         "--url-variable", metavar="NAME", help="the variable with the URL (default: its own, DATABASE_URL)"
     )

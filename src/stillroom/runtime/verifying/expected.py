@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .. import facts
     from ..reading.revision_graph import Graph
 
-__all__ = ["Expected", "expected", "of_folders"]
+__all__ = ["Expected", "env_of", "expected", "of_folders"]
 
 _DEFAULT_TABLE = "alembic_version"
 
@@ -89,8 +89,7 @@ def expected(
         faults.ProjectFault: the configuration is missing or wrong; `version-table-unknown`; what leaves open which the
             heads are, by the code of that problem (`duplicate-id`, `missing-parent`, `cycle`, `does-not-parse`, …).
     """
-    place = Path(config or ".").absolute()
-    folder, file = (place, None) if place.is_dir() else (place.parent, str(place))
+    folder, file = _place(config)
     where = _where(folder, file, section)
     table, schema = version_table, version_schema
     if table is None or schema is None:
@@ -110,6 +109,21 @@ def expected(
         version_schema=schema,
         schemas=None if schemas is None else tuple(schemas),
     )
+
+
+def env_of(config: str | Path | None = None, section: str = "alembic") -> tuple[Path, Path]:
+    """The folder of a configuration, after which a service without a name is called, and its env.py.
+
+    Raises:
+        faults.ProjectFault: the configuration is missing or wrong.
+    """
+    folder, file = _place(config)
+    return folder, _where(folder, file, section).script_location / "env.py"
+
+
+def _place(config: str | Path | None) -> tuple[Path, str | None]:
+    place = Path(config or ".").absolute()
+    return (place, None) if place.is_dir() else (place.parent, str(place))
 
 
 class _Said:

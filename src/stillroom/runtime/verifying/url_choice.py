@@ -1,4 +1,7 @@
-"""Which variable of the environment has the URL of this service: what is named, else its own, else DATABASE_URL."""
+"""Which variable of the environment has the URL of this service: what is named, else its own, else DATABASE_URL.
+
+Never any other one: a lone `ORDERS_DATABASE_URL` in the environment of `shop` is the database of somebody else.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +33,14 @@ def choose(named: str | None, service: str, env: Path | None, environ: Mapping[s
         environ: the environment.
 
     Raises:
-        faults.WrongRequest: `url-variable-unset`, `url-variable-unclear` (with the candidates), `url-missing`.
+        faults.WrongRequest: `url-variable-unset`, `url-variable-unclear`; both with the candidates.
     """
     named = named or environ.get(VARIABLE)
     if named:
         if not environ.get(named):
-            raise faults.WrongRequest(
-                "url-variable-unset",
-                f"the variable {named}, which is to have the database's URL, is not set{_there(environ)}",
-                "set it, or name another one: --url-variable NAME",
-            )
+            raise _unset(f"the variable {named}, which is to have the database's URL, is not set", "it", environ)
         return named, environ[named]
     own = [each for each in _own(service, env) if environ.get(each)]
-    if not own and not environ.get(DEFAULT):
-        own = _urls(environ)
     found = list(dict.fromkeys(own))
     if len({environ[each] for each in found}) > 1:
         raise faults.WrongRequest(
@@ -57,11 +54,8 @@ def choose(named: str | None, service: str, env: Path | None, environ: Mapping[s
     if environ.get(DEFAULT):
         return DEFAULT, environ[DEFAULT]
     looked = ", ".join(dict.fromkeys([*_own(service, env), DEFAULT]))
-    raise faults.WrongRequest(
-        "url-missing",
-        f"no variable has the database's URL: looked for {looked}{_there(environ)}",
-        "set one of them, or name the variable: --url-variable NAME",
-    )
+    whose = f"{service}: " if service else ""
+    raise _unset(f"{whose}no variable has the database's URL: none of {looked} is set", "one of them", environ)
 
 
 def _own(service: str, env: Path | None) -> list[str]:
@@ -80,6 +74,12 @@ def _urls(environ: Mapping[str, str]) -> list[str]:
     return sorted(each for each in environ if each.endswith("_DATABASE_URL") and each != _DIRECT and environ[each])
 
 
-def _there(environ: Mapping[str, str]) -> str:
+def _unset(message: str, what: str, environ: Mapping[str, str]) -> faults.WrongRequest:
     there = _urls(environ)
-    return f"; set are: {', '.join(there)}" if there else ""
+    seen = f"; others that are set, and that are not taken unless they are named: {', '.join(there)}" if there else ""
+    return faults.WrongRequest(
+        "url-variable-unset",
+        message + seen,
+        f"set {what}, or name another one: --url-variable NAME, or {VARIABLE}",
+        data={"candidates": there},
+    )
