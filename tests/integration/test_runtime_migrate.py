@@ -330,7 +330,7 @@ def test_an_older_image_is_refused_beside_a_contraction(
     assert migrators.run(shop, database.asyncpg).code == 0
     ran = migrators.run(older, database.asyncpg)
 
-    assert (ran.code, "code=database-ahead" in ran.out) == (migrators.REFUSED, True), ran.out
+    assert (ran.code, "code=newer-database" in ran.out) == (migrators.REFUSED, True), ran.out
     assert "deploy the newer image (one that has 0003); or go back from the newer image" in ran.out
     assert "downgrade --to 0001" in ran.out and "cleanup" not in ran.out
 
@@ -349,7 +349,7 @@ def test_an_older_image_beside_what_the_ledger_does_not_explain(older: projects.
 
     assert (allowed.code, "the policy is to allow that; nothing is to be applied" in allowed.out) == (0, True)
     assert [each.code for each in (refused, wrong, repair, replaced)] == [migrators.REFUSED] * 4
-    assert "code=database-ahead" in refused.out and "STILLROOM_AHEAD=allow" in refused.out
+    assert "code=newer-database" in refused.out and "STILLROOM_AHEAD=allow" in refused.out
     assert "code=choice-unknown" in wrong.out
     assert "migrate --repair of the newer image" in repair.out
     assert "code=unknown-revision" in replaced.out

@@ -34,7 +34,7 @@ def nothing_to_apply(found: situation.Situation, wanted: settings.Settings, tell
         None where the database is not ahead, or the ledger says that it has another history: `upgrade.aim` refuses that.
 
     Raises:
-        faults.RefusedFault: `database-ahead`: this image can't live with it, or the policy refuses it, or indexes are to be
+        faults.RefusedFault: `newer-database`: this image can't live with it, or the policy refuses it, or indexes are to be
             repaired, which is the matter of the image that has the revisions.
         faults.DatabaseFault: `database-unreachable`.
     """
@@ -50,10 +50,10 @@ def nothing_to_apply(found: situation.Situation, wanted: settings.Settings, tell
     if judged.state != verdict.AHEAD:
         return None
     if not judged.ready:
-        raise faults.RefusedFault("database-ahead", message, judged.mend, data=judged.to_dict())
+        raise faults.RefusedFault("newer-database", message, judged.mend, data=judged.to_dict())
     if wanted.repair:
         raise faults.RefusedFault(
-            "database-ahead", message, "run migrate --repair of the newer image, which knows what the indexes are for"
+            "newer-database", message, "run migrate --repair of the newer image, which knows what the indexes are for"
         )
     for warning in judged.warnings:
         tell.warn(f"{service.name}: {warning}; nothing is to be applied")

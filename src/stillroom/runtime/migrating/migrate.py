@@ -86,8 +86,9 @@ def migrate(
         seen: the revisions that it was planned on; None: it was not planned.
 
     Raises:
-        faults.Fault: refusals by name, before anything is touched (`database-ahead`, …); `migration-locked`, `lock-lost`,
-            `pooler-in-between`; `revision-failed`, `half-applied`, `nothing-applied`, `other-revision`, `service-role-lacks`.
+        faults.Fault: refusals by name, before anything is touched (`newer-database`, …); `migration-locked`, `lock-lost`,
+            `pooler-in-between`; `revision-failed`, `half-applied`, `nothing-applied`, `other-revision`,
+            `service-role-lacks`.
         ending.Terminated: it was ended from outside; rolled back, and noted.
     """
     tell.step("look")
