@@ -296,3 +296,60 @@ def test_a_database_that_alembic_brought_to_head_gets_its_fingerprint(shop: proj
     assert second.code == 0
     assert "differs from what its history makes in 1" in second.out
     assert database.fetch("SELECT count(*) FROM stillroom.fingerprint") == [(0,)]
+
+
+# A release that was rolled back: its migration Job finds a database that is ahead of it
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> projects.Made:
+    """The image with the first revision alone."""
+    return projects.make_service(tmp_path / "older" / "shop", history=[FIRST])
+
+
+def test_an_older_image_has_nothing_to_apply_beside_what_only_adds(
+    shop: projects.Made, older: projects.Made, database: Database
+) -> None:
+    """Exit code 0 and the warning of `verify`, whatever the policy; the ledger and the database stay as they are."""
+    assert migrators.run(shop, database.asyncpg).code == 0
+    ran = migrators.run(older, database.asyncpg, "--json", environment={"STILLROOM_AHEAD": "refuse"})
+
+    assert ran.code == 0, ran.err
+    assert "[warning] shop: " in ran.err and "additive (0002); nothing is to be applied" in ran.err
+    assert "Database is ahead of this image - no pending migrations" in ran.err
+    told = json.loads(ran.out)
+    assert (told["state"], told["before"], told["after"], told["applied"]) == ("ahead", ["0002"], ["0002"], [])
+    assert database.fetch("SELECT outcome FROM stillroom.run") == [("done",)]
+
+
+def test_an_older_image_is_refused_beside_a_contraction(
+    shop: projects.Made, older: projects.Made, database: Database
+) -> None:
+    """Exit code 22; the mend is the newer image, and never to empty the database."""
+    shop.add(projects.revision("0003", "0002", upgrade="op.drop_column('product', 'name')"))
+    assert migrators.run(shop, database.asyncpg).code == 0
+    ran = migrators.run(older, database.asyncpg)
+
+    assert (ran.code, "code=newer-database" in ran.out) == (migrators.REFUSED, True), ran.out
+    assert "deploy the newer image (one that has 0003); or go back from the newer image" in ran.out
+    assert "downgrade --to 0001" in ran.out and "cleanup" not in ran.out
+
+
+def test_an_older_image_beside_what_the_ledger_does_not_explain(older: projects.Made, database: Database) -> None:
+    """The policy of `verify` decides; a history that is another one is refused as ever."""
+    assert migrators.run(older, database.asyncpg).code == 0
+    database.execute("UPDATE alembic_version SET version_num = '0009'")
+    allowed = migrators.run(older, database.asyncpg)
+    refused = migrators.run(older, database.asyncpg, environment={"STILLROOM_AHEAD": "refuse"})
+    wrong = migrators.run(older, database.asyncpg, environment={"STILLROOM_AHEAD": "maybe"})
+    repair = migrators.run(older, database.asyncpg, "--repair")
+    database.execute("INSERT INTO stillroom.revision (version_table, revision, kind, reason, parents, run)"
+                     " SELECT version_table, '0009', 'expand', 'it is', '{}', id FROM stillroom.run")  # fmt: skip
+    replaced = migrators.run(older, database.asyncpg)
+
+    assert (allowed.code, "the policy is to allow that; nothing is to be applied" in allowed.out) == (0, True)
+    assert [each.code for each in (refused, wrong, repair, replaced)] == [migrators.REFUSED] * 4
+    assert "code=newer-database" in refused.out and "STILLROOM_AHEAD=allow" in refused.out
+    assert "code=choice-unknown" in wrong.out
+    assert "migrate --repair of the newer image" in repair.out
+    assert "code=unknown-revision" in replaced.out

@@ -118,9 +118,9 @@ def test_ahead_by_contraction_is_refused_and_names_the_boundary() -> None:
     )
     found = judge.judge(json.dumps(answer("g7", pieces=ledger(*revisions))), ONE, judge.ALLOW)
     assert (found.state, found.exit_code, found.boundary) == ("ahead", 11, "e5")
-    assert (
-        "revision e5 contracts the schema (contract because)" in found.message and "an image that has e5" in found.mend
-    )
+    assert "revision e5 contracts the schema (contract because)" in found.message
+    assert "deploy the newer image (one that has e5)" in found.mend
+    assert "from the newer image" in found.mend and found.mend.endswith("downgrade --to c3")
 
 
 def test_contractions_that_are_not_below_the_rows_do_not_count() -> None:

@@ -8,15 +8,18 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import facts, log_lines
+from .. import facts, faults, log_lines
 from . import described, quickly, settings
 
 if TYPE_CHECKING:
     from ..verifying.verdict import Verdict
+    from . import migrate
 
 __all__ = ["Asked", "ask"]
 
 LAST_ATTEMPT = "STILLROOM_LAST_ATTEMPT"
+
+_POLICIES = ("allow", "refuse")  # as `verifying.verdict` has them, which need not be imported for this
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +58,7 @@ class Asked:
             recreate.recreate(self.service, self.wanted, tell, self.environ)
         project.enter(self.service)
         done = migrate.migrate(self.service, self.wanted, tell)
-        line = "Migrations applied successfully" if done.outcome == "upgraded" else _AT_HEAD
-        self.log.info(line, service=self.service.name)
+        self.log.info(_line(done), service=self.service.name)
         self.log.info(_COMPLETED)
         return {
             **done.to_dict(),
@@ -76,7 +78,7 @@ def ask(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str,
     """
     said = os.environ if environ is None else environ
     log.info("Migration job starting")
-    given = {**vars(arguments), "prove": True, "last_attempt": _last_attempt(arguments, said)}
+    given = {**vars(arguments), "prove": True, "last_attempt": _last_attempt(arguments, said), "ahead": _policy(said)}
     wanted = settings.from_environment(given, said)
     service = described.service(arguments, said)
     asked = Asked(service, wanted, arguments.force_recreate or _recreates(said), log, said)
@@ -93,9 +95,27 @@ def _recreates(said: Mapping[str, str]) -> bool:
     return recreate.asked(said)
 
 
+_APPLIED = "Migrations applied successfully"
+_AHEAD = "Database is ahead of this image - no pending migrations"
 _AT_HEAD = "Database is at head already - no pending migrations"
 _COMPLETED = "Migration job completed successfully"
 _ACTIONS = {"upgraded": "migrations_applied", "nothing to do": "already_at_head"}
+
+
+def _line(done: migrate.Migration) -> str:
+    if done.outcome == "upgraded":
+        return _APPLIED
+    return _AHEAD if done.before.standing.state == "ahead" else _AT_HEAD
+
+
+def _policy(said: Mapping[str, str]) -> str:
+    """What `verify` reads as well: STILLROOM_AHEAD."""
+    value = said.get("STILLROOM_AHEAD", "").strip().lower() or _POLICIES[0]
+    if value not in _POLICIES:
+        raise faults.WrongRequest(
+            "choice-unknown", f"STILLROOM_AHEAD is {value!r}", f"set it to {' or '.join(_POLICIES)}, or leave it unset"
+        )
+    return value
 
 
 def _nothing_to_do(found: Verdict, log: log_lines.Log) -> dict[str, Any]:

@@ -18,7 +18,21 @@ from ..housekeeping import ending
 from ..ledger import entries
 from ..projects import bootstrap
 from ..standing import state, versions
-from . import aftercare, exits, grants, lock, pooler, proving, record, repair, retrying, session, settings, termination
+from . import (
+    aftercare,
+    ahead,
+    exits,
+    grants,
+    lock,
+    pooler,
+    proving,
+    record,
+    repair,
+    retrying,
+    session,
+    settings,
+    termination,
+)
 
 if TYPE_CHECKING:
     from ..wire import telling
@@ -72,14 +86,15 @@ def migrate(
         seen: the revisions that it was planned on; None: it was not planned.
 
     Raises:
-        faults.Fault: refusals by name, before anything is touched; `migration-locked`, `lock-lost`, `pooler-in-between`;
-            `revision-failed`, `half-applied`, `nothing-applied`, `other-revision`, `service-role-lacks`.
+        faults.Fault: refusals by name, before anything is touched (`newer-database`, …); `migration-locked`, `lock-lost`,
+            `pooler-in-between`; `revision-failed`, `half-applied`, `nothing-applied`, `other-revision`,
+            `service-role-lacks`.
         ending.Terminated: it was ended from outside; rolled back, and noted.
     """
     tell.step("look")
     found = looked(service)
     found.need_migrations()
-    target = _nothing_pending(found, wanted, tell)
+    target = ahead.nothing_to_apply(found, wanted, tell) or _nothing_pending(found, wanted, tell)
     if target is not None:
         return Migration(upgrade.NOTHING, found, found, target)
     with locked(found, wanted, tell) as held:

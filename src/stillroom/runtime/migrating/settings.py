@@ -38,6 +38,7 @@ class Settings:
         lock_retries: how often a revision that got no lock is tried again.
         repair: whether INVALID indexes are repaired before anything else.
         prove: whether a database where nothing is to be done gets the fingerprint that it lacks, after an empty diff.
+        ahead: of a database that is ahead: `allow` or `refuse` where the ledger does not explain it; None: always refused.
         last_attempt: whether nobody starts another one after this; services that wait need not wait any longer then.
     """
 
@@ -49,6 +50,7 @@ class Settings:
     repair: bool = False
     last_attempt: bool = False
     prove: bool = False
+    ahead: str | None = None
 
 
 def seconds(text: str | float, what: str) -> float:

@@ -9,7 +9,7 @@ from ..connections import connection, urls
 from ..ledger import entries, listing
 from ..projects import environment, project
 from ..standing import observe
-from . import expected, verification
+from . import of_code, verification
 from .verdict import ALLOW, POLICIES
 
 if TYPE_CHECKING:
@@ -41,21 +41,7 @@ def verify(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     code = observe.code(service)
     url = environment.service_url(service)
     table = observe.version_table(service, code.where)
-    graph = code.graph
-    links = {
-        each.id: (each.down, tuple(one for one in graph.parents(each) if one not in each.down))
-        for each in graph.revisions
-    }
-    wanted = expected.Expected(
-        service.name,
-        tuple(sorted(graph.effective_heads)),
-        len(links),
-        table.name,
-        table.schema,
-        service.schemas,
-        code.where.version_locations,
-        links=links,
-    )
+    wanted = of_code.expected_of(service, code, table)
     found = verification.verify(url, wanted, policy=policy, deep=bool(request.options.get("deep")))
     for warning in found.warnings:
         tell.warn(f"{service.name}: {warning}")

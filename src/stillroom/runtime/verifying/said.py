@@ -140,6 +140,11 @@ class Said:
             **more,
         )
 
+    def _back(self) -> str:
+        """What the newer image runs so that this one can live with the database again."""
+        heads = self.expected.heads
+        return f"python -m stillroom.runtime downgrade --to {heads[0] if len(heads) == 1 else 'REVISION'}"
+
     def _ahead(self, policy: str, ledger: Ledger, more: dict[str, Any]) -> Verdict:
         unknown = ", ".join(more["unknown"])
         heads = ", ".join(self.expected.heads)
@@ -160,7 +165,8 @@ class Said:
                 verdict.AHEAD,
                 False,
                 f"{found}, and revision {revision} contracts the schema ({reason}): this image can't live with it",
-                f"deploy an image that has {revision}; or go back below it: python -m stillroom.runtime downgrade",
+                f"deploy the newer image (one that has {revision}); or go back from the newer image, which has the way "
+                f"down: {self._back()}",
                 boundary=revision,
                 **more,
             )
@@ -173,7 +179,7 @@ class Said:
                 verdict.AHEAD,
                 False,
                 f"{found}, {why}, and the policy is to refuse that",
-                "deploy an image that has it; or allow it: --ahead allow, or STILLROOM_AHEAD=allow",
+                "deploy an image that has it; or allow it: STILLROOM_AHEAD=allow (of verify also --ahead allow)",
                 **more,
             )
         warning = f"{found}; {why}, and the policy is to allow that"
