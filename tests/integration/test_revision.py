@@ -100,6 +100,21 @@ def test_a_new_column(ask: asking.Asker, shop: projects.Made, database: Database
     assert shop.history == {"0001_.py": FIRST.text}
 
 
+def test_what_rows_may_break_is_warned_of(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
+    """The proof runs on empty tables: NOT NULL without a default is told by table, column and mend; a new table is not."""
+    columns = ("name: Mapped[str]", "code: Mapped[int]", "size: Mapped[int] = mapped_column(server_default='1')")
+    unique = "label: Mapped[str] = mapped_column(unique=True)"
+    shop.write_models(projects.table("product", *columns) + projects.table("shelf", unique))
+
+    made, heard = ask.heard(shop, database.asyncpg, "revision")
+
+    assert not made["unchanged"]
+    assert heard.warnings == [
+        "the new column product.code is NOT NULL without a default: fails where product has rows; "
+        "the proof runs on empty tables"
+    ]
+
+
 def test_it_can_be_applied(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
     """The revision goes on from a database at the old head, and afterwards the models say nothing new."""
     ask(shop, database.asyncpg, "upgrade")
