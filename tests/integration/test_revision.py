@@ -11,6 +11,7 @@ import pytest
 
 from stillroom.runtime import faults
 from stillroom.runtime.connections import connection
+from stillroom.runtime.reading import kinds, known_sql
 from stillroom.runtime.schema import catalog
 from tests.conftest import NewDatabase
 from tests.support import asking, projects
@@ -98,6 +99,21 @@ def test_a_new_column(ask: asking.Asker, shop: projects.Made, database: Database
     assert set(made["proof"]) == {"upgrade", "diff", "downgrade", "again"}
     assert items(database) == before
     assert shop.history == {"0001_.py": FIRST.text}
+
+
+def test_what_rows_may_break_is_warned_of(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
+    """The proof runs on empty tables: NOT NULL without a default is told by table, column and mend; a new table is not."""
+    columns = ("name: Mapped[str]", "code: Mapped[int]", "size: Mapped[int] = mapped_column(server_default='1')")
+    unique = "label: Mapped[str] = mapped_column(unique=True)"
+    shop.write_models(projects.table("product", *columns) + projects.table("shelf", unique))
+
+    made, heard = ask.heard(shop, database.asyncpg, "revision")
+
+    assert not made["unchanged"]
+    assert heard.warnings == [
+        "the new column product.code is NOT NULL without a default: fails where product has rows; "
+        "the proof runs on empty tables"
+    ]
 
 
 def test_it_can_be_applied(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
@@ -201,7 +217,7 @@ def test_an_enum_label_taken_away_is_refused(ask: asking.Asker, tmp_path: Path, 
 
 
 def test_a_new_enum_is_made_and_dropped(ask: asking.Asker, shop: projects.Made, database: Database) -> None:
-    """A column with a new enum type makes the type, and the downgrade drops it again."""
+    """A column with a new enum type makes the type, and the downgrade drops it again; the image before can live with it."""
     shop.write_models(
         'class Kind(enum.Enum):\n    bread = "bread"\n'
         + projects.table("product", "name: Mapped[str]", "kind: Mapped[Kind | None]")
@@ -211,6 +227,9 @@ def test_a_new_enum_is_made_and_dropped(ask: asking.Asker, shop: projects.Made, 
 
     assert 'CREATE TYPE "kind" AS ENUM' in content
     assert 'DROP TYPE "kind"' in content
+    assert kinds.of(content) == kinds.Kind("expand", "additive operations only")
+    [dropping] = [number for number, line in enumerate(content.splitlines(), 1) if "DROP TYPE" in line]
+    assert known_sql.lines_without_loss(content) == {dropping}
 
 
 def test_a_history_that_fails(ask: asking.Asker, shop: projects.Made, database: Database) -> None:

@@ -57,6 +57,25 @@ def test_a_downgrade_tells_what_it_loses_and_wants_the_present_revision(
     assert migrators.run(shop, database.asyncpg).code == 0
 
 
+def test_a_dropped_type_is_no_loss_and_other_sql_is_told(tmp_path: Path, database: Database) -> None:
+    """What generated revisions drop of types takes no rows along; what raw SQL does otherwise can't be told."""
+    mood = projects.revision(
+        "0001",
+        upgrade="op.execute('CREATE TYPE \"mood\" AS ENUM (\\'ok\\')')",
+        downgrade="op.execute('DROP TYPE \"mood\"')",
+    )
+    more = projects.revision("0002", "0001", upgrade="op.execute('SELECT 1')", downgrade="op.execute('SELECT 2')")
+    service = projects.make_service(tmp_path / "shop", history=[mood, more])
+    assert migrators.run(service, database.asyncpg).code == 0
+
+    planned = migrators.run(service, database.asyncpg, "--to", "base", command="downgrade")
+
+    told = [each for each in planned.lines if "Would undo revision" in each]
+    assert "revision=0002" in told[0]
+    assert "(execute): what is lost can't be told" in told[0]
+    assert told[1] == "[info] Would undo revision revision=0001 loses=nothing"
+
+
 @pytest.mark.parametrize("environment", ["production", "prod", "staging"])
 def test_a_downgrade_is_refused_where_it_is_protected(
     shop: projects.Made, database: Database, environment: str

@@ -19,7 +19,7 @@ from ..projects import blame, project
 from ..reading import revisions
 from ..replay import known_drops
 from ..wire import telling
-from . import amend, rewrite, standing_checks
+from . import amend, rewrite, rows_there, standing_checks
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
@@ -149,7 +149,7 @@ def _hold_checks(context: MigrationContext, script: MigrationScript, url: str, d
     differences = standing_checks.compare(url, draft.tables, draft.search_path)
     done = standing_checks.write(context, differences, script.upgrade_ops.ops, script.downgrade_ops.ops)
     draft.mended += done.mended
-    draft.warnings = list(done.warnings)
+    draft.warnings = [*done.warnings, *rows_there.warnings(script.upgrade_ops.ops)]
 
 
 def _look(of: project.Project, context: MigrationContext, draft: Draft) -> None:

@@ -6,13 +6,14 @@ import argparse
 import dataclasses
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import faults, log_lines
 from ..applying import situation, upgrade
 from ..connections import connection, sqltext
 from ..projects import project
-from ..reading import revision_target
+from ..reading import known_sql, revision_target
 from . import described, migrate, protection, record, retrying, settings, told
 
 if TYPE_CHECKING:
@@ -187,12 +188,13 @@ def _undone(found: situation.Situation, to: str, there: frozenset[str]) -> tuple
 
 def _losses(conn: Connection, revision: revision_file.Revision) -> list[Loss]:
     found: list[Loss] = []
+    harmless = known_sql.lines_without_loss(Path(revision.path).read_bytes())
     for each in revision.body.downgrade:
         if each.name == "drop_table" and each.table:
             found.append(Loss(f"table {each.table}", _count(conn, each.table, "*")))
         elif each.name == "drop_column" and each.table and each.subject:
             found.append(Loss(f"column {each.table}.{each.subject}", _count(conn, each.table, each.subject)))
-        elif each.name not in _HARMLESS:
+        elif each.name not in _HARMLESS and not (each.name == "execute" and each.line in harmless):
             found.append(Loss(f"what line {each.line} does ({each.name})", None))
     return found
 

@@ -1,8 +1,8 @@
 """Whether a revision expands the schema, so that the image before can live with it, or contracts it. Read from source.
 
-Only what is known to be additive is `expand`; every operation that is not, every raw SQL and every call whose effect the
-file does not show is `contract`. A file may say otherwise, in one line: `stillroom_kind = "expand"`. The table of
-docs/expand-contract.md says which operation is which; a test reads it.
+Only what is known to be additive is `expand`; every operation that is not, raw SQL of any but a few exact forms
+(`known_sql`) and every call whose effect the file does not show is `contract`. A file may say otherwise, in one line:
+`stillroom_kind = "expand"`. The table of docs/expand-contract.md says which operation is which; a test reads it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import revision_head, source_text
+from . import known_sql, revision_head, source_text
 
 __all__ = ["CONTRACT", "DECLARATION", "EXPAND", "Kind", "of"]
 
@@ -162,7 +162,7 @@ class _Reader:
         judge = _JUDGES.get(operation)
         if judge is not None:
             return judge(call, 0 if self._of_op(call) is None else 1)
-        return "raw SQL" if operation == "execute" else f"{operation}{_named(call)}"
+        return f"{operation}{_named(call)}"
 
     def _subject_table(self, call: ast.Call, operation: str) -> str:
         function = call.func
@@ -238,7 +238,13 @@ def _alter_column(call: ast.Call, position: int) -> str:
     return ""
 
 
+def _execute(call: ast.Call, _: int) -> str:
+    text = known_sql.executed(call)
+    return "" if text is not None and known_sql.adds(text) else "raw SQL"
+
+
 _JUDGES = {
+    "execute": _execute,
     "add_column": _add_column,
     "create_index": _create_index,
     "drop_constraint": _drop_constraint,
