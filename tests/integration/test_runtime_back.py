@@ -110,6 +110,58 @@ def test_a_downgrade_to_where_it_can_not_go(shop: projects.Made, database: Datab
     assert noted(database) == [("0002",)]
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments", "code"),
+    [
+        ("migrate", ("--to", "nothere"), "no-such-revision"),
+        ("downgrade", ("--to", "nothere"), "no-such-revision"),
+        ("stamp", ("--to", "nothere"), "no-such-revision"),
+        ("stamp", ("--to", "base"), "stamp-base"),
+        ("downgrade", ("--to", "base"), "unconfirmed"),
+        ("downgrade", (), "wrong-use"),
+        ("stamp", ("--nowhere",), "wrong-use"),
+        ("migrate", ("--lock-wait", "soon"), "duration-invalid"),
+    ],
+)
+def test_what_is_refused_is_one_document_too(
+    shop: projects.Made, database: Database, command: str, arguments: tuple[str, ...], code: str
+) -> None:
+    """Wrong use and refusals end with 22, touch nothing, and say so in the JSON document that success would have been."""
+    ended = migrators.run(shop, database.asyncpg, *arguments, "--json", command=command)
+
+    told = json.loads(ended.out)
+    assert (ended.code, told["exit_code"], told["code"]) == (migrators.REFUSED, migrators.REFUSED, code), ended.err
+    assert (told["ok"], told["outcome"], bool(told["message"]), bool(told["mend"])) == (False, "refused", True, True)
+    assert told["message"] in ended.err
+    assert noted(database) == [("0002",)]
+
+
+def test_a_failure_is_one_document(shop: projects.Made, database: Database) -> None:
+    """A revision that fails (20) and a database that can't be reached (21) are told apart in it; success has `ok`."""
+    done = migrators.run(shop, database.asyncpg, "--json")
+    shop.add(projects.revision("0003", "0002", upgrade="op.execute('SELECT 1/0')"))
+    failed = migrators.run(shop, database.asyncpg, "--json")
+    gone = database.asyncpg.replace(f":{database.server.port}/", ":1/")
+    unreached = migrators.run(shop, gone, "--json")
+
+    told = [json.loads(each.out) for each in (done, failed, unreached)]
+    assert [each["ok"] for each in told] == [True, False, False]
+    assert [each["outcome"] for each in told] == ["nothing to do", "failed", "failed"]
+    assert [each["exit_code"] for each in told] == [0, migrators.WRONG, migrators.TRY_AGAIN]
+    assert "division by zero" in told[1]["message"]
+
+
+def test_a_stamp_to_base_is_true_of_nothing_alone(tmp_path: Path, new_database: NewDatabase) -> None:
+    """Where no revision is noted and no table is, there is nothing to do; with a table, it is refused."""
+    service, database = projects.make_service(tmp_path / "shop", history=[FIRST]), new_database()
+    empty = migrators.run(service, database.asyncpg, "--to", "base", command="stamp")
+    database.execute("CREATE TABLE product (id int)")
+    full = migrators.run(service, database.asyncpg, "--to", "base", command="stamp")
+
+    assert (empty.code, full.code) == (0, migrators.REFUSED), empty.out + full.out
+    assert "code=stamp-base" in full.out
+
+
 def test_a_stamp_is_proven_by_the_fingerprint(shop: projects.Made, database: Database) -> None:
     """What a run left is known: a lost version table is written again, unless the schema is another one by now."""
     database.execute("DROP TABLE alembic_version")

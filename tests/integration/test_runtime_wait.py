@@ -142,6 +142,21 @@ def test_a_duration_that_is_none_is_an_error(shop: projects.Made, text: str) -> 
     assert ran.code == 2 and "is no duration" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments", "code"),
+    [("verify", ("--nowhere",), "wrong-use"), ("wait", ("--timeout=soon",), "wrong-use"),
+     ("verify", (), "url-variable-unset"), ("wait", (), "url-variable-unset")],
+)  # fmt: skip
+def test_wrong_use_is_one_document_too(
+    shop: projects.Made, command: str, arguments: tuple[str, ...], code: str
+) -> None:
+    """With --json standard output has the one object, whatever is wrong."""
+    ran = verifiers.run(shop, None, "--json", *arguments, command=command)
+    told = ran.json
+    assert (ran.code, told["exit_code"], told["code"], told["ready"]) == (2, 2, code, False), ran.told
+    assert told["message"] and told["mend"]
+
+
 # Storms
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import faults, log_lines
-from . import described, exits, last_word
+from . import described, document, exits, last_word
 
 __all__ = ["Finished", "main"]
 
@@ -49,6 +48,8 @@ def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[],
     def said(fault: faults.Fault, code: int) -> int:
         log.error(f"{failed}: {fault.message}", code=fault.code, mend=fault.mend)
         last_word.write(failed, fault, arguments.termination_log)
+        if arguments.json:
+            document.failed(fault, code)
         return code
 
     try:
@@ -65,7 +66,7 @@ def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[],
         unexpected = f"{type(error).__name__}: {error}"
         return said(faults.Fault("unexpected", unexpected, "the traceback is in the log; report it"), exits.WRONG)
     if arguments.json:
-        sys.stdout.write(json.dumps(told) + "\n")
+        document.done(told)
     return exits.DONE
 
 
@@ -106,7 +107,11 @@ def _to_stderr(line: str) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
+    as_json = False
+
     def error(self, message: str) -> NoReturn:
+        if self.as_json:
+            document.failed(faults.WrongRequest("wrong-use", message, f"see {self.prog} --help"), exits.REFUSED)
         self.print_usage(sys.stderr)
         self.exit(exits.REFUSED, f"{self.prog}: {message}\n")
 
@@ -123,6 +128,7 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
         formatter_class=formatter,
     )
+    parser.as_json = "--json" in rest
     _common(parser)
     add(parser)
     arguments = parser.parse_args(rest)

@@ -3,7 +3,7 @@
 0     done, or nothing to do
 20    the migration is wrong: trying again can't help
 21    it could not connect, or got no lock: try again
-22    refused, before anything was touched
+22    refused, before anything was touched; or wrong use
 143   ended by a signal; what was running was rolled back
 """
 
@@ -31,12 +31,15 @@ _TRY_AGAIN = frozenset(
     }
 )
 
+_WRONG_USE = "no-such-revision"  # what `--to` named: the history is as good as before
+
 
 def of(fault: faults.Fault) -> int:
     """The exit code for a fault: by what caused it, whatever it led to."""
     if str(fault.data.get("cause") or fault.code) in _TRY_AGAIN or fault.code in _TRY_AGAIN:
         return TRY_AGAIN
-    return REFUSED if isinstance(fault, faults.RefusedFault | faults.WrongRequest) else WRONG
+    refused = isinstance(fault, faults.RefusedFault | faults.WrongRequest) or fault.code == _WRONG_USE
+    return REFUSED if refused else WRONG
 
 
 def is_fatal(fault: faults.Fault) -> bool:

@@ -18,6 +18,7 @@ from . import described, migrate, proving, record, settings, told
 __all__ = ["run", "stamp"]
 
 _SHORTEST_COLUMN = 32
+_BASE = "base"
 
 
 def run(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -45,11 +46,14 @@ def stamp(found: situation.Situation, wanted: settings.Settings, tell: told.Told
         `models`, or "" where nothing had to be proven).
 
     Raises:
+        faults.WrongRequest: `stamp-base`: `base`, where a revision is noted or there are tables.
         faults.RefusedFault: `stamp-unproven` with the difference; `nothing-to-adopt` where there is no table.
         faults.Fault: it could not be compared; `not-stamped`; what the lock raises.
     """
     found.need_migrations()
     graph, service = found.code.graph, found.service
+    if wanted.to == _BASE and _BASE not in graph.by_id and _BASE not in graph.by_label:
+        return _nothing_noted(found)
     rows = state.rows_after(graph, (), revision_target.resolve(graph, wanted.to, service.name))
     if found.standing.applied == rows:
         return _told(found, rows, upgrade.NOTHING, "")
@@ -79,6 +83,19 @@ def stamp(found: situation.Situation, wanted: settings.Settings, tell: told.Told
             _write(now, rows)
             noted.done(rows)
     return _told(found, rows, "stamped", proof.by)
+
+
+def _nothing_noted(found: situation.Situation) -> dict[str, Any]:
+    """What `--to base` comes to: true of a database where nothing is, and else never to be proven."""
+    if not found.standing.applied and not found.observed.tables:
+        return _told(found, (), upgrade.NOTHING, "")
+    noted = ", ".join(found.standing.applied)
+    raise faults.WrongRequest(
+        "stamp-base",
+        f"{found.service.name}: base is where nothing is applied, and {found.database} "
+        + (f"is at {noted}" if noted else f"holds tables of the service ({found.observed.tables})"),
+        "to go back there, undoing what is applied: downgrade --to base; to note what is there: stamp --to REVISION",
+    )
 
 
 def _write(found: situation.Situation, rows: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import sys
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import faults, secrecy
 from . import expected, judge, url_choice, verification
@@ -33,13 +33,13 @@ _DEPTHS = ("stamp", "deep")
 
 def main(argv: Sequence[str]) -> int:
     """Runs `verify` or `wait`; gives the exit code."""
-    arguments = _quickly(argv) or _parser().parse_args(list(argv))
+    arguments = _quickly(argv) or _parser("--json" in argv).parse_args(list(argv))
     try:
         return _wait(arguments) if arguments.command == "wait" else _verify(arguments)
     except faults.Fault as fault:
         told = fault.to_dict()
         if arguments.json:
-            _print(json.dumps({"state": None, "ready": False, **told}))
+            _document(fault)
         _complain(f"{PREFIX}{told['message']}", told["mend"])
         return _WRONG
     except KeyboardInterrupt:
@@ -91,6 +91,10 @@ def _wait(arguments: Any) -> int:
         _print(json.dumps({"connected": False, "message": message, "mend": trouble.mend}))
     _complain(message, trouble.mend)
     return EXIT_CODES[UNREACHABLE]
+
+
+def _document(fault: faults.Fault) -> None:
+    _print(json.dumps({"state": None, "ready": False, **fault.to_dict(), "exit_code": _WRONG}))
 
 
 def _told(found: Verdict, arguments: Any) -> int:
@@ -203,10 +207,18 @@ def _quickly(argv: Sequence[str]) -> types.SimpleNamespace | None:
     return types.SimpleNamespace(command="verify", **found)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(as_json: bool) -> argparse.ArgumentParser:
+    """Whose errors are a JSON document, too, where that was asked for."""
     import argparse
 
-    parser = argparse.ArgumentParser(prog="python -m stillroom.runtime", allow_abbrev=False)
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            if as_json:
+                _document(faults.WrongRequest("wrong-use", message, f"see {self.prog} --help"))
+                sys.stdout.flush()
+            super().error(message)
+
+    parser = Parser(prog="python -m stillroom.runtime", allow_abbrev=False)
     kinds = parser.add_subparsers(dest="command", required=True)
     verify = kinds.add_parser("verify", help="whether the database is ready for this image", allow_abbrev=False)
     _common(verify)
