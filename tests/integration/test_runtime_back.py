@@ -191,6 +191,17 @@ def test_a_stamp_is_proven_by_an_empty_diff(shop: projects.Made, database: Datab
     assert migrators.run(shop, database.asyncpg).code == 0
 
 
+def test_a_stamp_where_the_database_is_already(shop: projects.Made, database: Database) -> None:
+    """Nothing is stamped, and that is said; a schema that is another one by now is refused, and not passed over."""
+    there = migrators.run(shop, database.asyncpg, command="stamp")
+    database.execute("ALTER TABLE product DROP COLUMN note")
+    drifted = migrators.run(shop, database.asyncpg, command="stamp")
+
+    assert (there.code, there.lines) == (0, ["[info] Database is at 0002 already - nothing was stamped service=shop"])
+    assert (drifted.code, "code=stamp-unproven" in drifted.out) == (migrators.REFUSED, True), drifted.out
+    assert "product.note" in drifted.out and "verify --deep" in drifted.out
+
+
 def test_a_job_recreates_where_it_may(shop: projects.Made, database: Database) -> None:
     """With DB_FORCE_RECREATE and a free environment, what the service owns is emptied, told, and built up again."""
     database.execute("CREATE SCHEMA others; CREATE TABLE others.kept (id int)")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import NewDatabase
 from tests.integration.test_runtime_migrate_lock import HELD, HERE, SYNC, until
-from tests.support import migrators, projects, proxies
+from tests.support import migrators, projects, proxies, verifiers
 from tests.support.postgres import Database
 
 CREATE = "op.create_table('product', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String))"
@@ -73,20 +73,30 @@ def test_sigterm_while_it_waits_for_the_lock(tmp_path: Path, database: Database)
     assert (ended.code, still) == (migrators.TERMINATED, None)
 
 
+ANY_LOCK = (
+    "SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+    " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+)
+
+
 def test_what_a_killed_migrator_was_at_ends_soon(tmp_path: Path, database: Database) -> None:
     """The server notices that nobody waits any more: the statement ends with its locks, and the next run gets on."""
     service = projects.make_service(tmp_path / "shop", history=[projects.revision("0001", upgrade=CREATE), SLEEPS])
     process = migrators.start(service, database.asyncpg)
     with migrators.running(process):
         until(database, SLEEPING)
+        assert "a migration run is under way since" in verifiers.run(service, database.asyncpg).err
         process.kill()
         process.communicate()
 
     until(database, f"SELECT 1 WHERE NOT EXISTS ({SLEEPING})")
+    until(database, f"SELECT 1 WHERE NOT EXISTS ({ANY_LOCK})")
+    ran = verifiers.run(service, database.asyncpg)
+    assert "has not reported its end, and its session is gone" in ran.err and "run the migration Job again" in ran.err
     service.add(projects.revision("0002", "0001"))
     assert migrators.run(service, database.asyncpg).code == 0
-    outcomes = database.fetch("SELECT outcome FROM stillroom.run ORDER BY id")
-    assert outcomes == [("failed",), ("done",)]
+    runs = database.fetch("SELECT outcome, from_revisions, to_revisions FROM stillroom.run ORDER BY id")
+    assert runs == [("failed", [], ["0001"]), ("done", ["0001"], ["0002"])]
 
 
 @pytest.mark.parametrize("driver", ["postgresql+asyncpg", "postgresql+psycopg"])

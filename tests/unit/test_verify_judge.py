@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillroom.runtime.ledger import lock_key
 from stillroom.runtime.verifying import judge, verdict
 from stillroom.runtime.verifying.expected import Expected
 
 # a1 <- b2 <- c3, and a branch a1 <- x9 that c3 does not contain
+MINE = lock_key.key("auth", "public.alembic_version")
 LINKS = {"a1": ((), ()), "b2": (("a1",), ()), "c3": (("b2",), ()), "x9": (("a1",), ())}
 TWO = Expected("auth", ("c3", "x9"), 4, links=LINKS)
 ONE = Expected("auth", ("c3",), 3, links={key: LINKS[key] for key in ("a1", "b2", "c3")})
@@ -157,12 +159,12 @@ def test_a_replaced_history_is_found_by_the_ledger() -> None:
 @pytest.mark.parametrize(
     ("run", "hopeless", "told"),
     [
-        ({"outcome": "failed", "fatal": True, "error": "no\ncolumn"}, True, "it will not be tried again: no column"),
+        ({"outcome": "failed", "fatal": True, "error": "no\ncolumn"}, True, "it will not be tried again: no"),
         ({"outcome": "failed", "last_attempt": True}, True, "will not be tried again"),
         ({"outcome": "refused", "fatal": True, "error": "protected"}, True, "was refused, and it will not"),
         ({"outcome": "failed", "error": "lock"}, False, "failed: lock"),
         ({"outcome": "terminated", "fatal": True}, False, "was terminated"),
-        ({"outcome": "running"}, False, "is under way since then"),
+        ({"outcome": "running"}, False, "began at then and has not reported its end"),
         ({"outcome": "done"}, False, ""),
     ],
 )  # fmt: skip
@@ -171,6 +173,37 @@ def test_the_newest_run_is_told(run: dict[str, Any], hopeless: bool, told: str) 
     found = judge.judge(json.dumps(answer("a1", pieces=ledger(run=run))), ONE)
     assert (found.state, found.hopeless) == ("behind", hopeless) and told in found.message
     assert found.run is not None and found.run["outcome"] == run["outcome"]
+
+
+@pytest.mark.parametrize(
+    ("locks", "told", "mend"),
+    [
+        (["kall"], "began at then and has not reported its end, and its session is gone", "run the migration Job again"),
+        (["kall", f"k{MINE}"], "is under way since then", "or look why it failed"),
+        ([f"k{MINE}"], "has not reported its end", "run the migration Job again"),
+        (["kall", "kodd"], "has not reported its end", "run the migration Job again"),
+    ],
+)  # fmt: skip
+def test_a_run_that_has_not_ended_lives_as_long_as_its_lock(locks: list[str], told: str, mend: str) -> None:
+    """Under way only while its lock is held; gone where all locks are known; else nothing is said of its session."""
+    found = judge.judge(json.dumps(answer("a1", pieces=[*ledger(run={"outcome": "running"}), *locks])), ONE)
+    assert told in found.message and mend in found.mend
+    assert ("its session is gone" in found.message) == (locks == ["kall"])
+
+
+@pytest.mark.parametrize(
+    ("run", "mend"),
+    [
+        ({"outcome": "failed", "fatal": True}, "mend the revision"),
+        ({"outcome": "failed", "last_attempt": True}, "see to what it failed for"),
+        ({"outcome": "refused", "fatal": True}, "see to what it was refused for"),
+        ({"outcome": "failed"}, "run the migration Job (python"),
+    ],
+)  # fmt: skip
+def test_what_failed_for_good_is_not_to_be_run_again_as_it_is(run: dict[str, Any], mend: str) -> None:
+    """The mend of a run that nobody tries again begins with its cause; and only the first line of the error is told."""
+    found = judge.judge(json.dumps(answer("a1", pieces=ledger(run={**run, "error": "first\nsecond"}))), ONE)
+    assert found.mend.startswith(mend) and found.message.endswith(": first")
 
 
 def test_a_failed_run_does_not_matter_once_the_database_is_ready() -> None:

@@ -20,8 +20,17 @@ __all__ = ["applied", "begin", "finish", "record_fingerprint"]
 
 _BEGIN = """
 WITH gone AS (
-    UPDATE stillroom.run SET outcome = 'failed', finished = clock_timestamp(),
-           error = 'the process ended without a word (killed, or the machine went away)'
+    UPDATE stillroom.run r SET outcome = 'failed', finished = clock_timestamp(),
+           error = 'the process ended without a word (killed, or the machine went away)',
+           to_revisions = CASE
+               WHEN EXISTS (SELECT FROM stillroom.revision v WHERE v.run = r.id)
+               THEN ARRAY(SELECT x.revision
+                          FROM (SELECT unnest(r.from_revisions) AS revision
+                                UNION SELECT v.revision FROM stillroom.revision v WHERE v.run = r.id) x
+                          WHERE NOT EXISTS (SELECT FROM stillroom.revision v
+                                            WHERE v.run = r.id AND x.revision = ANY (v.parents))
+                          ORDER BY 1)
+               ELSE CAST(:from_revisions AS text[]) END
     WHERE version_table = CAST(:version_table AS text) AND outcome = 'running'
 )
 INSERT INTO stillroom.run (service, version_table, target, from_revisions, image, commit, actor, host, last_attempt)
@@ -56,6 +65,8 @@ VALUES (CAST(:version_table AS text), CAST(:revisions AS text[]), CAST(:server_m
 
 def begin(conn: Connection, run: Run) -> int:
     """Notes that a run begins, and gives its id; one that never said that it ended is noted as failed.
+
+    Where that one got to, its revisions tell; where it noted none, the version table as this run finds it.
 
     Args:
         conn: in autocommit; the ledger is there (`tables.ensure`).

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .. import faults
 from ..connections import blocking
+from ..ledger import lock_key
 from . import session
 
 if TYPE_CHECKING:
@@ -42,13 +42,7 @@ SELECT pg_backend_pid(), EXISTS (
 """
 
 
-def key(database: str, table: str) -> int:
-    """The number of the lock: of a database, by its own name, and a version table (`schema.name`).
-
-    Services that share a database have version tables of their own, hence locks of their own.
-    """
-    digest = hashlib.sha256(f"stillroom migrates {table} of {database}".encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
+key = lock_key.key
 
 
 @dataclasses.dataclass

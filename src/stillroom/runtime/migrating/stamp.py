@@ -34,7 +34,10 @@ def run(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str,
     found = migrate.looked(service)
     done = stamp(found, wanted, told.Told(log, service.name))
     now = ",".join(done["after"])
-    log.info("Stamp completed successfully", service=service.name, current_revision=now, proof=done["proof"])
+    if done["outcome"] == upgrade.NOTHING:
+        log.info(f"Database is at {now} already - nothing was stamped", service=service.name)
+    else:
+        log.info("Stamp completed successfully", service=service.name, current_revision=now, proof=done["proof"])
     return done
 
 
@@ -56,6 +59,7 @@ def stamp(found: situation.Situation, wanted: settings.Settings, tell: told.Told
         return _nothing_noted(found)
     rows = state.rows_after(graph, (), revision_target.resolve(graph, wanted.to, service.name))
     if found.standing.applied == rows:
+        _still_proven(found, rows)
         return _told(found, rows, upgrade.NOTHING, "")
     if not found.observed.tables:
         raise faults.RefusedFault(
@@ -96,6 +100,21 @@ def _nothing_noted(found: situation.Situation) -> dict[str, Any]:
         + (f"is at {noted}" if noted else f"holds tables of the service ({found.observed.tables})"),
         "to go back there, undoing what is applied: downgrade --to base; to note what is there: stamp --to REVISION",
     )
+
+
+def _still_proven(found: situation.Situation, rows: Sequence[str]) -> None:
+    """Raises where a run left a fingerprint at these rows, and the schema is another one by now."""
+    proof = connection.run(found.url, lambda conn: proving.by_fingerprint(conn, found, rows))
+    if proof is not None and not proof.holds:
+        raise faults.RefusedFault(
+            "stamp-unproven",
+            f"{found.service.name}: {found.database} is at {', '.join(rows)} already, and is not what the last migration "
+            f"left there: it differs in {len(proof.lines)}: {proof.lines[0]}",
+            "bring it in line, or write a revision for the difference (python -m stillroom.runtime verify --deep lists it "
+            "all); nothing was stamped",
+            detail="\n".join(proof.lines),
+            data={"difference": list(proof.lines), "by": proof.by},
+        )
 
 
 def _write(found: situation.Situation, rows: Sequence[str]) -> None:

@@ -78,10 +78,23 @@ def _fully_judged(answer: Mapping[str, Any], expected: Expected, policy: str) ->
     hopeless = not found.ready and ledger_told.is_hopeless(ledger.for_heads)
     told = dataclasses.replace(found, ledger=ledger.state, run=run, hopeless=hopeless)
     if told.state in (verdict.BEHIND, verdict.EMPTY, verdict.UNVERSIONED) and ledger.for_heads is not None:
-        told = dataclasses.replace(told, message=told.message + ledger_told.of_run(ledger.for_heads))
+        told = _with_run(told, answer, ledger, ledger.for_heads)
     if told.ready and answer.get("deep") is not None:
         return depth.judged(told, answer, ledger)
     return told
+
+
+def _with_run(told: Verdict, answer: Mapping[str, Any], ledger: Ledger, run: Mapping[str, Any]) -> Verdict:
+    """The verdict on a database that a run was to make ready, with what became of that run."""
+    from . import ledger_told
+
+    lives = None
+    if run["outcome"] == "running" and ledger.locks is not None and answer.get("place") is not None:
+        from ..ledger import lock_key
+
+        lives = lock_key.key(str(answer.get("database")), ".".join(answer["place"][:2])) in ledger.locks
+    mend = ledger_told.mend_of_run(run, lives) or told.mend
+    return dataclasses.replace(told, message=told.message + ledger_told.of_run(run, lives), mend=mend)
 
 
 def no_migrations(expected: Expected) -> Verdict:

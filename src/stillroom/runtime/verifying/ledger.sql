@@ -48,4 +48,17 @@ piece AS MATERIALIZED (
                     FROM stillroom.revision WHERE version_table = ' || quote_literal(named.key) || ' ORDER BY id DESC LIMIT 2000)
                   ) x, generate_series(0, least(pg_catalog.length(x.told) / 400, 99)) g'
         ELSE 'SELECT NULL::tsvector' END) w
+),
+-- The advisory locks of this database: a migrator that lives holds one. A standby knows none.
+held AS MATERIALIZED (
+    SELECT ((l.classid::bigint << 32) | l.objid::bigint)::text AS number
+    FROM pg_catalog.pg_locks l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+    LIMIT 1000
+),
+lock AS MATERIALIZED (
+    SELECT 'k' || h.number AS word FROM held h
+    UNION ALL
+    SELECT 'kall' WHERE NOT pg_catalog.pg_is_in_recovery() AND (SELECT count(*) FROM held) < 1000
 )

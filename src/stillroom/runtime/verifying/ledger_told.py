@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["Ledger", "is_hopeless", "of_run", "put_together", "why_untold"]
+__all__ = ["Ledger", "is_hopeless", "mend_of_run", "of_run", "put_together", "why_untold"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +19,15 @@ class Ledger:
         for_heads: the newest run that was to reach the heads of this image, or None.
         newest: the newest run at all, or None.
         revisions: revision to (kind, reason, parents), as it was applied last.
+        locks: numbers of the advisory locks that sessions hold in this database; None: not known (a standby has none, or
+            there are too many).
     """
 
     state: str | None = None
     for_heads: dict[str, Any] | None = None
     newest: dict[str, Any] | None = None
     revisions: Mapping[str, tuple[str, str, tuple[str, ...]]] = dataclasses.field(default_factory=dict)
+    locks: frozenset[int] | None = None
 
 
 _ENDED = {"failed": "failed", "refused": "was refused", "terminated": "was terminated"}
@@ -33,6 +36,8 @@ _RUN = ("id", "service", "outcome", "fatal", "last_attempt", "error", "started",
 
 def put_together(words: Sequence[str]) -> Ledger:
     """The ledger from the words that `ledger.sql` gives: `s` its state, `p` a numbered piece.
+
+    `k` is the number of an advisory lock that is held, or `kall` where there is none more.
 
     Of the pieces, `h` and `a` are a run each, `r` with four digits a revision each, the newest first.
     """
@@ -51,7 +56,15 @@ def put_together(words: Sequence[str]) -> Ledger:
         for each in runs
     ]
     state = next((each[1:] for each in words if each[:1] == "s"), None)
-    return Ledger(state, named[0], named[1], revisions)
+    return Ledger(state, named[0], named[1], revisions, _locks(words))
+
+
+def _locks(words: Sequence[str]) -> frozenset[int] | None:
+    told = {each[1:] for each in words if each[:1] == "k"}
+    numbers = told - {"all"}
+    if "all" not in told or not all(each.removeprefix("-").isdecimal() for each in numbers):
+        return None
+    return frozenset(map(int, numbers))
 
 
 def _json(text: str) -> Any:
@@ -66,15 +79,37 @@ def is_hopeless(run: Mapping[str, Any] | None) -> bool:
     return run is not None and run["outcome"] in ("failed", "refused") and bool(run["fatal"] or run["last_attempt"])
 
 
-def of_run(run: Mapping[str, Any]) -> str:
-    """What to add to a message about a database that a run was to make ready."""
+def of_run(run: Mapping[str, Any], lives: bool | None = None) -> str:
+    """What to add to a message about a database that a run was to make ready.
+
+    Args:
+        run: which.
+        lives: of one that has not ended: whether its lock is held; None: not known.
+    """
     if run["outcome"] == "running":
-        return f"; a migration run is under way since {run['started']}"
+        if lives:
+            return f"; a migration run is under way since {run['started']}"
+        gone = ", and its session is gone" if lives is False else ""
+        return f"; a migration run began at {run['started']} and has not reported its end{gone}"
     if run["outcome"] in ("failed", "refused", "terminated"):
-        error = " ".join(str(run["error"] or "no reason noted").split())
+        lines = str(run["error"] or "").strip().splitlines() or ["no reason noted"]
+        error = " ".join(lines[0].split())
         again = ", and it will not be tried again" if is_hopeless(run) else ""
         return f"; the migration run of {run['started']} {_ENDED[run['outcome']]}{again}: {error}"
     return ""
+
+
+def mend_of_run(run: Mapping[str, Any], lives: bool | None = None) -> str | None:
+    """What to do where that run is why a database is not ready; None: what its state calls for."""
+    if run["outcome"] == "running" and not lives:
+        return "run the migration Job again (python -m stillroom.runtime migrate): it finishes what that run had begun"
+    if not is_hopeless(run):
+        return None
+    if not run["fatal"]:
+        return "see to what it failed for, then run the migration Job anew (python -m stillroom.runtime migrate)"
+    if run["outcome"] == "refused":
+        return "see to what it was refused for, then run the migration Job anew (python -m stillroom.runtime migrate)"
+    return "mend the revision (or what else the error names), build a new image, then run its migration Job"
 
 
 def why_untold(ledger: str | None, untold: Sequence[str]) -> str:

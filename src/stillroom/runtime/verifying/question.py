@@ -21,7 +21,8 @@ _PLACES = re.compile(
 _NOW = """
 CASE WHEN noted.rows = {heads} THEN (SELECT jsonb_build_array('s' || l.state) FROM ledger l)
      ELSE (SELECT jsonb_agg(x.word)
-           FROM (SELECT 'p' || p.word AS word FROM piece p UNION ALL SELECT 's' || l.state FROM ledger l) x) END
+           FROM (SELECT 'p' || p.word AS word FROM piece p UNION ALL SELECT 's' || l.state FROM ledger l
+                 UNION ALL SELECT k.word FROM lock k) x) END
 """
 _LATER = """
 CASE WHEN noted.rows = {heads} AND NOT {asked} THEN NULL
@@ -31,6 +32,7 @@ _TEXT = """
 WITH {place}, {ledger}
 SELECT pg_catalog.array_to_tsvector(ARRAY['p' || p.word]) FROM piece p
 UNION ALL SELECT pg_catalog.array_to_tsvector(ARRAY['s' || l.state]) FROM ledger l
+UNION ALL SELECT pg_catalog.array_to_tsvector(ARRAY[k.word]) FROM lock k
 """
 _DEEP = """
 CASE WHEN NOT EXISTS (SELECT FROM recorded) THEN
