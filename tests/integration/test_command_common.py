@@ -18,6 +18,7 @@ COMMANDS = (
     "check",
     "cleanup",
     "database",
+    "history",
     "preflight",
     "protect",
     "regenerate",
@@ -25,6 +26,7 @@ COMMANDS = (
     "revision",
     "services",
     "status",
+    "verify",
 )
 
 

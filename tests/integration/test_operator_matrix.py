@@ -23,6 +23,7 @@ _COMMANDS = [
     "check",
     "cleanup",
     "database",
+    "history",
     "preflight",
     "protect",
     "regenerate",
@@ -30,6 +31,7 @@ _COMMANDS = [
     "revision",
     "services",
     "status",
+    "verify",
 ]
 
 

@@ -116,7 +116,7 @@ class _Plain:
         module = _imported(match["module"], match["names"], match["plain"])
         if module is None or self._functions:
             raise _Odd
-        self._imports.append(revision_body.Import(module, self._line))
+        self._imports.append(revision_body.Import(module, self._line, True))
 
     def _declaration(self, match: re.Match[str]) -> None:
         if self._functions or "\\" in match["value"]:

@@ -26,7 +26,7 @@ class Import(NamedTuple):
 
     module: str
     line: int
-    loading: bool = False
+    loading: bool
 
 
 @dataclass(frozen=True)
