@@ -322,7 +322,7 @@ def bakery(tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.Monkey
 def test_the_life_of_the_example_fleet(bakery: model.Fleet) -> None:
     """Fourteen services: generated, applied, at head, adopted where something else made the tables, nothing to revise."""
     with opened(bakery) as ready:
-        regenerated = regenerate.run(ready, bakery.services, regenerate.Options(), Seen())
+        regenerated = regenerate.run(ready, bakery.services, regenerate.Options(), Seen(), facts={})
         before = [each.value.state for each in status.run(ready, bakery.services, Seen()) if each.value is not None]
         plan = apply.look(ready, bakery.services, apply.Options(), Seen())
         applied = apply.run(ready, plan, Seen())

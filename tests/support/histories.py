@@ -275,7 +275,7 @@ def _kinds() -> Iterator[Kind]:
         fails={
             "regenerate": "history-unreplayable",
             "apply": "revision-failed",
-            "adopt": "nothing-to-adopt",
+            "adopt": "not-at-head",
             "revision": "service-code-failed",
         },
     )
