@@ -275,8 +275,11 @@ _ABSENT = object()
 _UNKNOWN = object()
 
 
+_OF_TEXT = frozenset({"join", "lower", "upper", "strip", "format", "replace", "removeprefix", "removesuffix"})
+
+
 def _value(node: ast.expr, names: dict[str, Any]) -> Any:
-    """What a name, or an attribute of one, stands for; nothing is called."""
+    """What an expression stands for: names, their attributes, and text put together of them; nothing else is called."""
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):
@@ -284,4 +287,23 @@ def _value(node: ast.expr, names: dict[str, Any]) -> Any:
     if isinstance(node, ast.Attribute):
         owner = _value(node.value, names)
         return _UNKNOWN if owner is _UNKNOWN else getattr(owner, node.attr, _UNKNOWN)
-    return _UNKNOWN
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        both = _value(node.left, names), _value(node.right, names)
+        return both[0] + both[1] if all(isinstance(each, str) for each in both) else _UNKNOWN
+    if isinstance(node, (ast.List, ast.Tuple)):
+        several = [_value(each, names) for each in node.elts]
+        return _UNKNOWN if any(each is _UNKNOWN for each in several) else several
+    return _text_made(node, names) if isinstance(node, ast.Call) else _UNKNOWN
+
+
+def _text_made(call: ast.Call, names: dict[str, Any]) -> Any:
+    """What a method of text gives: `"_".join([prefix, "version"])`."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in _OF_TEXT or call.keywords:
+        return _UNKNOWN
+    text, given = _value(call.func.value, names), [_value(each, names) for each in call.args]
+    if type(text) is not str or any(each is _UNKNOWN for each in given):
+        return _UNKNOWN
+    try:
+        return getattr(text, call.func.attr)(*given)
+    except (TypeError, ValueError, LookupError):
+        return _UNKNOWN
