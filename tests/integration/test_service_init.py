@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -383,5 +384,5 @@ def test_the_command_of_a_job_pushes_its_metrics_as_well(
     assert gateway.values()["stillroom_migrations_total[('outcome', 'done'), ('service', 'shop')]"] == 1
     shop.add(projects.revision("bbbb00000002", "aaaa00000001", upgrade='op.execute("SELECT 1/0")'))
     failed = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True)
-    assert (failed.returncode, failed.stdout) == (20, ""), failed.stderr
+    assert (failed.returncode, json.loads(failed.stdout)["code"]) == (20, "revision-failed"), failed.stderr
     assert gateway.values()["stillroom_migrations_total[('outcome', 'failed'), ('service', 'shop')]"] == 1
