@@ -24,6 +24,7 @@ from collections.abc import Collection, Iterable
 
 from ..reading import revision_graph
 from ..schema import invalid_indexes
+from ..states import AHEAD, AT_HEAD, BEHIND, DIVERGED, EMPTY, NO_MIGRATIONS, UNREACHABLE, UNVERSIONED
 
 __all__ = [
     "AHEAD",
@@ -41,14 +42,6 @@ __all__ = [
     "rows_after",
 ]
 
-AT_HEAD = "at_head"
-BEHIND = "behind"
-AHEAD = "ahead"
-DIVERGED = "diverged"
-EMPTY = "empty"
-UNVERSIONED = "unversioned"
-UNREACHABLE = "unreachable"
-NO_MIGRATIONS = "no_migrations"
 
 STATES = (AT_HEAD, BEHIND, AHEAD, DIVERGED, EMPTY, UNVERSIONED, UNREACHABLE, NO_MIGRATIONS)
 
