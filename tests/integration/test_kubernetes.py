@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stillroom import fleet, regenerate, session
+from stillroom import fleet, preflight, regenerate, session
 from stillroom.registry import load, model
+from stillroom.reports import Finding
 from tests.conftest import NewDatabase
 from tests.support import projects
 from tests.support.cluster import Cluster
@@ -22,13 +21,26 @@ _TABLE = projects.table("product", "name: Mapped[str]")
 
 
 class Watcher:
-    """Sees nothing."""
+    """Sees nothing but warnings."""
 
-    def begin(self, service: str) -> None: ...
-    def step(self, service: str, step: str) -> None: ...
-    def warn(self, service: str, message: str) -> None: ...
-    def output(self, service: str, line: str) -> None: ...
-    def end(self, service: str, outcome: fleet.Outcome[Any]) -> None: ...
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def begin(self, service: str) -> None:
+        """See `fleet.Watcher`."""
+
+    def step(self, service: str, step: str) -> None:
+        """See `fleet.Watcher`."""
+
+    def warn(self, service: str, message: str) -> None:
+        """See `fleet.Watcher`."""
+        self.warnings.append(message)
+
+    def output(self, service: str, line: str) -> None:
+        """See `fleet.Watcher`."""
+
+    def end(self, service: str, outcome: fleet.Outcome[Any]) -> None:
+        """See `fleet.Watcher`."""
 
 
 @dataclasses.dataclass
@@ -42,10 +54,12 @@ class Shop:
 
     @property
     def environment(self) -> model.Environment:
+        """The cluster's."""
         return self.fleet.environments["staging"]
 
     @property
     def service(self) -> model.Service:
+        """In the cluster."""
         return self.fleet.service("shop", "staging")
 
     @property
@@ -93,3 +107,55 @@ def test_a_whole_regenerate_is_one_exec(shop: Shop) -> None:
     assert shop.versions == [made[0].value.file if made[0].value else ""]
     assert seen["files"] == []
     assert shop.cluster.count("pods/exec") == 1
+
+
+def _findings(shop: Shop, **options: Any) -> list[Finding]:
+    with shop.opened() as opened:
+        opened.open((shop.service,))
+        (outcome,) = preflight.run(opened, (shop.service,), preflight.Options(**options), Watcher())
+    assert outcome.value is not None, outcome.failure
+    return list(outcome.value.findings)
+
+
+def _told(found: list[Finding], check: str) -> list[tuple[str, str]]:
+    return [(each.level, each.message) for each in found if each.check == check]
+
+
+def test_preflight_of_a_cluster(shop: Shop) -> None:
+    """kubectl, cluster, rights, pods and the image's code are looked at, beside all that is looked at anywhere."""
+    shop.deploy()
+    found = _findings(shop)
+    assert [each for each in found if each.level == "error"] == []
+    assert [level for level, _ in _told(found, "cluster")] == ["ok"]
+    assert [level for level, _ in _told(found, "permissions")] == ["ok"]
+    assert _told(found, "pods")[0] == ("ok", "pods running (1/1)")
+    assert "container app, image registry.test/shop:1 (sha256:" in _told(found, "pods")[1][1]
+    assert _told(found, "image") == [("ok", "its code is that of this folder: 3 source files, 0 revisions")]
+    assert _told(found, "driver")[0][0] == "ok"
+    assert shop.cluster.count("pods/exec") == 1
+
+
+def test_stale_code_is_found(shop: Shop) -> None:
+    """Models that are newer here than in the image are named; it can be allowed, and the file comes home then."""
+    shop.deploy()
+    models = shop.made.path / "app" / "models.py"
+    models.write_text(models.read_text(encoding="utf-8") + projects.table("stock"), encoding="utf-8")
+    (shop.made.path / "migrations" / "versions" / "abc_start.py").write_text(
+        projects.revision("abc").text, encoding="utf-8"
+    )
+    found = _told(_findings(shop), "image")
+    assert found == [
+        (
+            "error",
+            "shop: the code in its image is not that of this folder: app/models.py differs, "
+            "revision abc_start.py is not in the image",
+        )
+    ]
+    assert _told(_findings(shop, allow_stale_image=True), "image")[0][0] == "warning"
+    options = regenerate.Options(allow_stale_image=True, accept_loss=("*",))
+    with shop.opened() as opened:
+        opened.open((shop.service,))
+        (made,) = regenerate.run(opened, [shop.service], options, Watcher(), facts={})
+    assert made.failure is None
+    assert made.value is not None
+    assert shop.versions == [made.value.file]
