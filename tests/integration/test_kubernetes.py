@@ -12,6 +12,8 @@ import pytest
 from stillroom import fleet, preflight, regenerate, session
 from stillroom.registry import load, model
 from stillroom.reports import Finding
+from stillroom.runtime.wire import protocol
+from stillroom.targets import base, channel
 from tests.conftest import NewDatabase
 from tests.support import projects
 from tests.support.cluster import Cluster
@@ -159,3 +161,89 @@ def test_stale_code_is_found(shop: Shop) -> None:
     assert made.failure is None
     assert made.value is not None
     assert shop.versions == [made.value.file]
+
+
+def _generated(shop: Shop, via: str | None = None) -> tuple[fleet.Outcome[regenerate.Done], Watcher]:
+    watcher = Watcher()
+    with shop.opened(via) as opened:
+        opened.open((shop.service,))
+        (made,) = regenerate.run(opened, [shop.service], regenerate.Options(), watcher, facts={})
+    return made, watcher
+
+
+@pytest.mark.parametrize("state", ["crashing", "scaled to zero", "asked for"])
+def test_a_job_serves_where_no_pod_does(shop: Shop, state: str) -> None:
+    """It is made of the pod template, one exec is all it takes, and it is gone afterwards."""
+    shop.deploy(crashing=state == "crashing", replicas=0 if state == "scaled to zero" else 1)
+    made, _ = _generated(shop, "job" if state == "asked for" else None)
+    assert made.failure is None
+    assert len(shop.versions) == 1
+    assert shop.cluster.count("pods/exec") == 1
+    assert shop.cluster.count("jobs", "create") == 1
+    shop.cluster.wait(lambda: shop.cluster.all("Job") == [], "the Job to go")
+
+
+def test_exec_alone_does_not_start_a_job(shop: Shop) -> None:
+    """`--via exec` fails where no pod is ready, and says what ails it."""
+    shop.deploy(crashing=True)
+    made, _ = _generated(shop, "exec")
+    assert made.failure is not None
+    assert made.failure.code == "no-pod"
+    assert "is in CrashLoopBackOff" in made.failure.message
+    assert shop.cluster.count("jobs") == 0
+
+
+_FAULTS = {
+    "cut at once": lambda faults: faults.cut_exec(0),
+    "cut in the middle": lambda faults: faults.cut_exec(900),
+    "ended without a status": lambda faults: faults.end_exec_without_status(900),
+    "ended where nothing was said": lambda faults: faults.end_exec_without_status(0),
+    "a byte swapped in the greeting": lambda faults: faults.swap_byte(20),
+    "a byte swapped in the answer": lambda faults: faults.swap_byte(1200),
+    "pod deleted": lambda faults: faults.delete_pod(900),
+    "two in a row": lambda faults: faults.cut_exec(900, times=2),
+    "refused at first": lambda faults: faults.answer(503, resource="pods/exec"),
+    "busy at first": lambda faults: faults.answer(429, retry_after=1, resource="pods"),
+}
+
+
+@pytest.mark.parametrize("name", _FAULTS)
+def test_what_happens_on_the_way_is_survived(shop: Shop, name: str) -> None:
+    """A generation is begun again; what comes home is whole, and no scratch database stays."""
+    shop.deploy()
+    _FAULTS[name](shop.cluster.faults)
+    made, _ = _generated(shop)
+    assert made.failure is None, made.failure
+    assert made.value is not None
+    assert shop.versions == [made.value.file]
+    rows = shop.database.server.fetch(
+        "SELECT datname FROM pg_database WHERE datname LIKE %s", ["stillroom_scratch_shop%"]
+    )
+    assert rows == []
+
+
+def test_a_connection_that_never_holds_is_a_clear_failure(shop: Shop) -> None:
+    """Nothing here is touched, and kubectl's exit status 0 fools nobody."""
+    shop.deploy()
+    shop.cluster.faults.end_exec_without_status(900, times=50)
+    made, _ = _generated(shop)
+    assert made.failure is not None
+    assert made.failure.code == "connection-lost"
+    assert "pod shop-" in made.failure.message
+    assert shop.versions == []
+
+
+def test_what_changes_a_database_is_not_done_twice(shop: Shop) -> None:
+    """An upgrade whose connection was lost may have come to its end: that is said, and left to the person."""
+    shop.deploy()
+    with shop.opened() as opened:
+        opened.open((shop.service,))
+        opened.call(shop.service, "echo", {})
+        shop.cluster.faults.clear()
+        cluster = opened.cluster
+        assert cluster is not None
+        way = cluster._open["shop"].relay
+        shop.cluster.faults.restart()
+        with pytest.raises(base.TargetFailed) as caught:
+            channel.converse(way.start(), protocol.Request("r1", "upgrade", {}, {}), channel.Quiet())
+    assert caught.value.code == "connection-lost"

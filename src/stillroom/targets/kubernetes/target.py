@@ -25,6 +25,7 @@ PYTHON = "python3"
 _START_SECONDS = 60.0
 _END_SECONDS = 70.0
 _TRIES = 3
+_PAUSE_SECONDS = 1.0
 # Each is a kubectl of its own, which takes some memory here.
 _MOST_OPEN = 24
 
@@ -128,6 +129,7 @@ class Kubernetes:
                 if failed.code != base.LOST or not left:
                     raise
                 self.views.forget(service.namespace)
+                self.kubectl.pause(_PAUSE_SECONDS)
         raise AssertionError("the last try returns or raises")
 
     def _refuse_late(self, service: model.Service) -> None:
