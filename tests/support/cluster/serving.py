@@ -177,14 +177,11 @@ class Answering:
     async def _stream(
         self, request: web.Request, lines: AsyncIterator[bytes], of: str, pod: str, kind: str
     ) -> web.StreamResponse:
-        """Sends what comes as it comes; what goes wrong before the first of it is an answer of its own."""
-        first = await anext(lines, b"") if of == "log" and "follow" not in request.query else None
+        """Sends what comes as it comes."""
         tampered = faults.Tampered(self._faults.interruption(of, pod))
         response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-cache, private"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        if first:
-            await response.write(first)
         async for line in lines:
             left, due = tampered.passed(line)
             if left:
