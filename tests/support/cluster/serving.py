@@ -20,6 +20,7 @@ from tests.support.cluster import (
     logs,
     objects,
     pick,
+    protobuf,
     scaling,
     schemas,
     statuses,
@@ -139,7 +140,7 @@ class Answering:
     def _done(self, call: Call) -> tuple[Object, int]:
         """A request without a stream: the answer and its code."""
         if call.resource.plural.startswith("selfsubject"):
-            body = objects.body_of(call)
+            body = protobuf.decoded(call.body) if call.kind == protobuf.MEDIA_TYPE else objects.body_of(call)
             schemas.check(call, body)
             return self._access.reviewed(call, body), 201
         if call.subresource == "scale":
