@@ -71,6 +71,13 @@ class Service:
         scratch: "embedded", "create", or None (the strategies are tried in order).
         message: message of a generated baseline.
         shares_with: names of the other services on the same `database`, in file order.
+        image: of the service, with tag or digest; None: not said.
+        image_pull_secrets, config_map, service_account, port, carry_runtime, network_policy, database_port: for manifests,
+            as `shape.ServiceShape` has them.
+        labels, annotations, service_account_annotations: of the migration Job, its pod and its service account.
+        secret, job, startup, resources, monitoring: what is said of these (key to value; `manifests.settings` knows what
+            holds where nothing is said); None: nothing. Treat as read-only.
+        sidecars: of the migration Job, a mapping each. Treat as read-only.
     """
 
     name: str
@@ -112,6 +119,23 @@ class Service:
     service_role: str | None = None
     grants: tuple[str, ...] | None = None
     env_file: str | None = None
+    image: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+    config_map: str = "stillroom-config"
+    secret: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    service_account: str | None = None
+    service_account_annotations: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    resources: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    job: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    sidecars: tuple[Mapping[str, Any], ...] = dataclasses.field(default=(), hash=False)
+    startup: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    port: int = 8000
+    carry_runtime: bool = False
+    network_policy: bool = False
+    database_port: int = 5432
+    monitoring: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
 
     @property
     def url_source(self) -> str:
@@ -146,6 +170,8 @@ class Environment:
         user: SSH user; None: what the SSH configuration says.
         port: SSH port; None: what the SSH configuration says.
         time_limit: seconds for one operation that the environment asks for; None: not said here.
+        profile: what manifests are made for: "plain", "helm", "argocd" or "kustomize".
+        operator: who runs these commands there (`users`, `groups`, `service_accounts`: lists of names), or None.
     """
 
     name: str
@@ -160,6 +186,8 @@ class Environment:
     user: str | None = None
     port: int | None = None
     time_limit: float | None = None
+    profile: str = "plain"
+    operator: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
 
 
 @dataclasses.dataclass(frozen=True)

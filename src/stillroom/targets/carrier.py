@@ -9,12 +9,13 @@ import functools
 import importlib.resources
 import io
 import os
+import types
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-__all__ = ["LAUNCHER", "address", "luggage"]
+__all__ = ["LAUNCHER", "address", "luggage", "program"]
 
 # Run as `python -c LAUNCHER worker`: leaves the working directory out of the import path (a service's own `logging.py`
 # must not shadow the standard library), then runs what arrives on standard input.
@@ -23,6 +24,7 @@ LAUNCHER = (
     "exec(compile(s.read(int(s.readline())),'<stillroom>','exec'))"
 )
 _PACKAGE = "stillroom_carried"
+_MAIN = f"import runpy; runpy.run_module({_PACKAGE!r}, run_name='__main__', alter_sys=True)\n".encode()
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -46,13 +48,20 @@ def address() -> bytes:
     return b"%d\n%s%s\n" % (len(bootstrap), bootstrap, os.fsencode(folder.absolute()))
 
 
-def _zipped() -> bytes:
+@functools.cache
+def program() -> bytes:
+    """The runtime as a program: `python FILE migrate` is `python -m stillroom.runtime migrate`."""
+    return _zipped({"__main__.py": _MAIN})
+
+
+def _zipped(more: Mapping[str, bytes] = types.MappingProxyType({})) -> bytes:
+    files = _files(importlib.resources.files("stillroom.runtime"), _PACKAGE)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, entry in _files(importlib.resources.files("stillroom.runtime"), _PACKAGE):
+        for name, content in (*more.items(), *((name, entry.read_bytes()) for name, entry in files)):
             info = zipfile.ZipInfo(name, date_time=_EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, entry.read_bytes())
+            archive.writestr(info, content)
     return buffer.getvalue()
 
 
