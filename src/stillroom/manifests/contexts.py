@@ -153,7 +153,7 @@ class Contexts:
             "user": limits.user,
             "image": self.image(service),
             "image_pull_secrets": list(service.image_pull_secrets),
-            "working_dir": getattr(service, "remote_path", None),
+            "working_dir": service.remote_path,
             "config_map": service.config_map,
             "resources": settings.resources(service),
             "runtime": self._mounted(service),
@@ -176,9 +176,9 @@ class Contexts:
         secret = settings.secret(service)
         return {
             **self._metadata(service.workload, service.namespace, REST),
-            "container": service.container,
+            "container": service.container or service.name,
             "image": self.image(service),
-            "working_dir": getattr(service, "remote_path", None),
+            "working_dir": service.remote_path,
             "config_map": service.config_map,
             "further_config_maps": list(start.config_maps),
             "further_secrets": list(start.secrets),

@@ -224,6 +224,8 @@ BY_FIELD: Mapping[str, Callable[[str], str | None]] = {
     "namespace": _label,
     "container": _label,
     "workload": _label,
+    "remote_path": _filled,
+    "scratch_image": _filled,
     "message": _message,
     "image": _image,
     "image_pull_secrets": _subdomain,

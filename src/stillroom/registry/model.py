@@ -66,11 +66,14 @@ class Service:
         time_limit: seconds that one operation on this service may take.
         after: names of services whose databases are upgraded first.
         namespace: Kubernetes namespace; None: the one of the kubectl context.
-        container: name of the container in the service's pods.
+        container: name of the container in the service's pods; None: not said.
         workload: name of the service's Deployment (or other workload).
-        scratch: "embedded", "create", or None (the strategies are tried in order).
+        scratch: "embedded", "create", "sidecar", or None (the strategies are tried in order).
         message: message of a generated baseline.
         shares_with: names of the other services on the same `database`, in file order.
+        remote_path: folder of the code where it runs, if that is elsewhere; None: the container's working directory.
+        via: "auto", "exec" or "job": how the code is reached in a cluster.
+        scratch_image: of the PostgreSQL that `scratch: sidecar` puts beside it.
         image: of the service, with tag or digest; None: not said.
         image_pull_secrets, config_map, service_account, port, carry_runtime, network_policy, database_port: for manifests,
             as `shape.ServiceShape` has them.
@@ -99,7 +102,7 @@ class Service:
     time_limit: float
     after: tuple[str, ...]
     namespace: str | None
-    container: str
+    container: str | None
     workload: str
     scratch: str | None
     message: str
@@ -119,6 +122,9 @@ class Service:
     service_role: str | None = None
     grants: tuple[str, ...] | None = None
     env_file: str | None = None
+    remote_path: str | None = None
+    via: str = "auto"
+    scratch_image: str = "postgres:17"
     image: str | None = None
     image_pull_secrets: tuple[str, ...] = ()
     config_map: str = "stillroom-config"
@@ -170,6 +176,7 @@ class Environment:
         user: SSH user; None: what the SSH configuration says.
         port: SSH port; None: what the SSH configuration says.
         time_limit: seconds for one operation that the environment asks for; None: not said here.
+        via: how code is reached in a cluster, that the environment asks for; None: not said here.
         profile: what manifests are made for: "plain", "helm", "argocd" or "kustomize".
         operator: who runs these commands there (`users`, `groups`, `service_accounts`: lists of names), or None.
     """
@@ -186,6 +193,7 @@ class Environment:
     user: str | None = None
     port: int | None = None
     time_limit: float | None = None
+    via: str | None = None
     profile: str = "plain"
     operator: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
 

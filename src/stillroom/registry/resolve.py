@@ -33,7 +33,7 @@ DataPath = tuple[str | int, ...]
 BUILT_IN: DataPath = ()
 """The origin of a fact that the file does not say."""
 
-_FROM_ENVIRONMENT = ("namespace", "time_limit", "scratch", "python", "image")
+_FROM_ENVIRONMENT = ("namespace", "time_limit", "scratch", "python", "via", "image")
 
 _MERGED = ("labels", "annotations", "secret", "job", "startup", "resources")
 """Mappings whose keys are laid over each other one by one, as those of `env` are."""
