@@ -115,7 +115,7 @@ def test_files_are_for_their_owner_alone(state: Path) -> None:
     log = written.log("auth")
     log.close()
     written.close()
-    modes = [os.stat(each).st_mode & 0o077 for each in (written.folder, written.file, log.path.parent, log.path)]
+    modes = [each.stat().st_mode & 0o077 for each in (written.folder, written.file, log.path.parent, log.path)]
     assert modes == [0, 0, 0, 0]
 
 

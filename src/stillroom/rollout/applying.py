@@ -1,4 +1,4 @@
-"""How objects get to the cluster, and Jobs away from it: server-side apply under our own name, deletion that is waited for."""
+"""How objects get to the cluster, and Jobs away from it: applied under our own name, deleted and waited for."""
 
 from __future__ import annotations
 

@@ -83,23 +83,67 @@ class Runner:
             kubectl.KubectlFailed: the cluster refuses it, or can't be watched.
         """
         name = str(body["metadata"]["name"])
-        key = (namespace, name)
-        self._watches.over(namespace)
+
+        def begin() -> judging.Job:
+            if found is not None:
+                return found
+            follower.step("apply")
+            return judging.Job.from_object(applying.apply(self.door, namespace, [body], force=force)[0])
+
+        def begun(job: judging.Job) -> None:
+            written.write("begin", service, step="job", job=name, namespace=namespace, uid=job.uid)
+
+        stored = written.log(service)
+        try:
+            return self._follow(
+                service, (namespace, name), begin, begun, follower, stored, there=found is not None
+            )
+        finally:
+            stored.close()
+
+    def watch(
+        self, service: str, namespace: str, found: judging.Job, follower: fleet.Follower
+    ) -> results.Result:
+        """Follows a Job that is there until it has ended; nothing is written down.
+
+        Raises:
+            results.JobFailed, results.JobRefused: it failed.
+            kubectl.KubectlFailed: it can't be watched.
+        """
+        return self._follow(service, (namespace, found.name), lambda: found, lambda job: None, follower, None, there=True)
+
+    def _follow(
+        self,
+        service: str,
+        key: board.Key,
+        begin: Callable[[], judging.Job],
+        begun: Callable[[judging.Job], None],
+        follower: fleet.Follower,
+        stored: journal.Log | None,
+        *,
+        there: bool,
+    ) -> results.Result:
+        self._watches.over(key[0])
         self._board.expect(key)
-        with contextlib.closing(_Logs(self, namespace, follower, written.log(service))) as streams:
+        with contextlib.closing(_Logs(self, key[0], follower, stored)) as streams:
             try:
-                if found is None:
-                    follower.step("apply")
-                    answer = applying.apply(self.door, namespace, [body], force=force)
-                    found = judging.Job.from_object(answer[0])
-                self._board.applied(key, found)
-                written.write("begin", service, step="job", job=name, namespace=namespace, uid=found.uid)
+                job = begin()
+                self._board.applied(key, job)
+                begun(job)
+                if there:
+                    self._catch_up(key)
                 verdict = self._wait(key, follower, streams)
                 verdict, pods = self._looked_at_last(key, verdict)
                 streams.finish(pods, whole=verdict.state == judging.FAILED)
             finally:
                 self._board.forget(key)
-        return _ended(service, name, verdict, pods, streams)
+        return _ended(service, key[1], verdict, pods, streams)
+
+    def _catch_up(self, key: board.Key) -> None:
+        """What the watches have seen of its pods before somebody waited for them, they have forgotten."""
+        namespace, name = key
+        for each in watching.listed(self.door, watching.PODS, namespace, f"batch.kubernetes.io/job-name={name}"):
+            self._board.pod(namespace, judging.Pod.from_object(each))
 
     def _wait(self, key: board.Key, follower: fleet.Follower, streams: _Logs) -> judging.Verdict:
         """How the Job ends."""
@@ -166,7 +210,7 @@ class Runner:
 class _Logs:
     """The logs of one service's pods: each container's is followed in a thread, if there is a place."""
 
-    def __init__(self, runner: Runner, namespace: str, follower: fleet.Follower, stored: journal.Log) -> None:
+    def __init__(self, runner: Runner, namespace: str, follower: fleet.Follower, stored: journal.Log | None) -> None:
         self._runner = runner
         self._namespace = namespace
         self._follower = follower
@@ -174,7 +218,7 @@ class _Logs:
         self._readers: dict[tuple[str, str], logs.Reader] = {}
         self._following: dict[tuple[str, str], threading.Thread] = {}
         self._started: list[tuple[str, str]] = []
-        self._stores = True
+        self._stores = stored is not None
         self.stored = stored
         self.tail = logs.Tail()
 
@@ -209,7 +253,6 @@ class _Logs:
             each.stop()
         for thread in list(self._following.values()):
             thread.join()
-        self.stored.close()
 
     def _follow(self, which: tuple[str, str]) -> None:
         reader = self._reader(which)
@@ -239,7 +282,7 @@ class _Logs:
         return take
 
     def _store(self, line: str) -> None:
-        if not self._stores:
+        if self.stored is None or not self._stores:
             return
         try:
             self.stored.write(line)
@@ -263,7 +306,8 @@ def _ended(
     service: str, job: str, verdict: judging.Verdict, pods: tuple[judging.Pod, ...], streams: _Logs
 ) -> results.Result:
     if verdict.state == judging.FAILED:
-        raise results.failure(service, job, verdict, streams.tail.lines, str(streams.stored.path))
+        log = "" if streams.stored is None else str(streams.stored.path)
+        raise results.failure(service, job, verdict, streams.tail.lines, log)
     for pod in sorted(pods, key=lambda pod: (pod.created, pod.name), reverse=True):
         for each in pod.containers:
             if not each.init and each.exit_code == 0:
