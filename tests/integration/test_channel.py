@@ -16,7 +16,7 @@ from stillroom.runtime import faults
 from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel, local
 from tests.conftest import NewDatabase
-from tests.support import projects
+from tests.support import projects, targets
 from tests.support.postgres import Database
 
 
@@ -79,7 +79,7 @@ def request(
 
 def ask(target: local.Local, asked: protocol.Request, heard: Heard | None = None) -> dict[str, Any]:
     """The result; raises what it raises."""
-    return channel.converse(target.start(asked.id, None), asked, heard or Heard())
+    return channel.converse(target.start(asked.id, targets.service()), asked, heard or Heard())
 
 
 def test_prints_of_the_service_do_not_disturb_the_answer(
@@ -188,7 +188,7 @@ def test_the_worker_ends_when_the_operator_leaves(target: local.Local, tmp_path:
     """Closed pipes end the service's process, and its scratch database goes."""
     shop = projects.make_service(tmp_path / "left", models="import time; time.sleep(600)")
     asked = request(shop, database)
-    process = target.start(asked.id, None)
+    process = target.start(asked.id, targets.service())
     process.stdin.write(protocol.encode_request(asked))
     process.stdin.flush()
     while b"autogenerate" not in process.stdout.readline():
@@ -233,10 +233,10 @@ def test_an_unknown_operation_and_interpreter_are_named(
     with pytest.raises(faults.WrongRequest, match="no operation 'dance'"):
         ask(target, request(shop, database, "dance"))
     with pytest.raises(base.TargetFailed, match="/no/such/python") as caught:
-        target.start("r2", "/no/such/python")
+        target.start("r2", targets.service(python="/no/such/python"))
     assert caught.value.code == "interpreter-missing"
     with pytest.raises(base.TargetFailed) as caught:
-        target.start("r3", "/bin/true")
+        target.start("r3", targets.service(python="/bin/true"))
     assert caught.value.code == "interpreter-broken"
 
 
@@ -248,7 +248,7 @@ def test_a_broken_file_that_the_parent_imports_is_named(tmp_path: Path, monkeypa
     target = local.Local()
     try:
         with pytest.raises(base.TargetFailed) as caught:
-            target.start("r1", None)
+            target.start("r1", targets.service())
     finally:
         target.close()
     assert caught.value.code == "interpreter-broken"

@@ -12,6 +12,7 @@ import pytest
 
 from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel, local
+from tests.support import targets
 
 
 @pytest.fixture
@@ -33,14 +34,14 @@ def other_python(tmp_path: Path) -> str:
 
 def _ask(target: local.Local, python: str | None) -> dict[str, Any]:
     asked = protocol.Request(id=f"r{os.urandom(4).hex()}", operation="echo", service={}, options={"n": 1})
-    return channel.converse(target.start(asked.id, python), asked, channel.Quiet())
+    return channel.converse(target.start(asked.id, targets.service(python=python)), asked, channel.Quiet())
 
 
 def _fails(target: local.Local, python: str | None) -> str:
     """The traceback of an operation that takes a service's facts and gets none."""
     asked = protocol.Request(id="r1", operation="status", service={}, options={})
     with pytest.raises(Exception, match="TypeError") as caught:
-        channel.converse(target.start(asked.id, python), asked, channel.Quiet())
+        channel.converse(target.start(asked.id, targets.service(python=python)), asked, channel.Quiet())
     return str(getattr(caught.value, "detail", ""))
 
 
@@ -60,8 +61,8 @@ def test_another_interpreter_gets_the_runtime_carried(target: local.Local, other
 
 def test_what_is_prepared_is_used(target: local.Local) -> None:
     """Preparing twice starts nothing twice; the first request finds the parent that was begun."""
-    target.prepare([None, sys.executable])
-    target.prepare([None])
+    target.prepare([targets.service(), targets.service(python=sys.executable)])
+    target.prepare([targets.service()])
     (parent,) = target._parents.values()
     _ask(target, None)
     assert list(target._parents.values()) == [parent]
@@ -69,17 +70,17 @@ def test_what_is_prepared_is_used(target: local.Local) -> None:
 
 def test_preparing_fails_where_it_is_used(target: local.Local) -> None:
     """One service's wrong interpreter is not the end of the others."""
-    target.prepare(["/nowhere/python", None])
+    target.prepare([targets.service(python="/nowhere/python"), targets.service()])
     assert _ask(target, None)["options"] == {"n": 1}
     with pytest.raises(base.TargetFailed) as caught:
-        target.start("r1", "/nowhere/python")
+        target.start("r1", targets.service(python="/nowhere/python"))
     assert caught.value.code == "interpreter-missing"
 
 
 def test_what_was_prepared_and_not_used_ends_with_the_target() -> None:
     """No process is left behind."""
     target = local.Local()
-    target.prepare([None])
+    target.prepare([targets.service()])
     (parent,) = target._parents.values()
     target.close()
     assert parent._process.returncode is not None

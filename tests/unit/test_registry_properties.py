@@ -68,7 +68,7 @@ def test_any_registry_of_valid_names_loads(
             assert isinstance(service, model.Service)
             assert service.environment == environment
             assert service.url_variable == service.name.upper().replace("-", "_") + "_DATABASE_URL"
-            assert service.container in (service.name, f"{service.name}-app")
+            assert service.container in (None, f"{service.name}-app")
 
 
 @registry_help.ANY_TIME

@@ -55,7 +55,7 @@ def test_the_smallest_registry_has_every_fact(tmp_path: Path) -> None:
             time_limit=120.0,
             after=(),
             namespace=None,
-            container="auth",
+            container=None,
             workload="auth",
             scratch=None,
             message="initial schema",

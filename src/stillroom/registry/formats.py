@@ -207,6 +207,8 @@ BY_FIELD: Mapping[str, Callable[[str], str | None]] = {
     "namespace": _label,
     "container": _label,
     "workload": _label,
+    "remote_path": _filled,
+    "scratch_image": _filled,
     "message": _message,
 }
 """Field of a service to the check of its text, of each text in its list, or of each key in its mapping."""

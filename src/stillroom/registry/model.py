@@ -66,11 +66,14 @@ class Service:
         time_limit: seconds that one operation on this service may take.
         after: names of services whose databases are upgraded first.
         namespace: Kubernetes namespace; None: the one of the kubectl context.
-        container: name of the container in the service's pods.
+        container: name of the container in the service's pods; None: not said.
         workload: name of the service's Deployment (or other workload).
-        scratch: "embedded", "create", or None (the strategies are tried in order).
+        scratch: "embedded", "create", "sidecar", or None (the strategies are tried in order).
         message: message of a generated baseline.
         shares_with: names of the other services on the same `database`, in file order.
+        remote_path: folder of the code where it runs, if that is elsewhere; None: the container's working directory.
+        via: "auto", "exec" or "job": how the code is reached in a cluster.
+        scratch_image: of the PostgreSQL that `scratch: sidecar` puts beside it.
     """
 
     name: str
@@ -92,7 +95,7 @@ class Service:
     time_limit: float
     after: tuple[str, ...]
     namespace: str | None
-    container: str
+    container: str | None
     workload: str
     scratch: str | None
     message: str
@@ -112,6 +115,9 @@ class Service:
     service_role: str | None = None
     grants: tuple[str, ...] | None = None
     env_file: str | None = None
+    remote_path: str | None = None
+    via: str = "auto"
+    scratch_image: str = "postgres:17"
 
     @property
     def url_source(self) -> str:
@@ -146,6 +152,7 @@ class Environment:
         user: SSH user; None: what the SSH configuration says.
         port: SSH port; None: what the SSH configuration says.
         time_limit: seconds for one operation that the environment asks for; None: not said here.
+        via: how code is reached in a cluster, that the environment asks for; None: not said here.
     """
 
     name: str
@@ -160,6 +167,7 @@ class Environment:
     user: str | None = None
     port: int | None = None
     time_limit: float | None = None
+    via: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

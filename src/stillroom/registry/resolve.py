@@ -33,7 +33,7 @@ DataPath = tuple[str | int, ...]
 BUILT_IN: DataPath = ()
 """The origin of a fact that the file does not say."""
 
-_FROM_ENVIRONMENT = ("namespace", "time_limit", "scratch", "python")
+_FROM_ENVIRONMENT = ("namespace", "time_limit", "scratch", "python", "via")
 
 
 @dataclasses.dataclass

@@ -64,7 +64,8 @@ Step = Annotated[
 ]
 """A function (`module:function`, a text) or a command (a list of its arguments)."""
 
-Scratch = Literal["embedded", "create"]
+Scratch = Literal["embedded", "create", "sidecar"]
+Via = Literal["auto", "exec", "job"]
 Driver = Literal["asyncpg", "psycopg", "psycopg2"]
 RunIn = Literal["main", "thread"]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -222,15 +223,28 @@ class ServiceShape(_Shape):
     namespace: str | None = None
     """Kubernetes namespace. Default: the one of the kubectl context."""
 
-    container: str = "{name}"
-    """Container in the service's pods that has its code. Default: called as the service."""
+    container: str | None = None
+    """Container in the service's pods that has its code. Default: the one that the pods' annotation
+    kubectl.kubernetes.io/default-container names, or the only one."""
 
     workload: str = "{name}"
     """The service's Deployment. Default: called as the service."""
 
+    remote_path: str | None = None
+    """Folder of the service's code where it runs, in its image say, absolute or relative to the container's working
+    directory. Default: that directory."""
+
+    via: Via = "auto"
+    """How its code is reached in a cluster: `exec` into a running pod, or in a `job` made from its pod template. Default
+    `auto`: a Job where no pod can be used."""
+
     scratch: Scratch | None = None
     """Where to generate: `create` makes a scratch database beside the service's own, `embedded` uses the embedded
-    server. Default: the URL in `scratch_url_variable`, or else `create`."""
+    server, `sidecar` (in a cluster) a PostgreSQL in the pod of a Job. Default: the URL in `scratch_url_variable`, or else
+    `create`."""
+
+    scratch_image: str = "postgres:17"
+    """Image of that PostgreSQL. Default: the official one, of a version that is in wide use."""
 
     message: str = "initial schema"
     """Message of a generated baseline."""
@@ -289,6 +303,9 @@ class KubernetesEnvironment(EnvironmentShape):
 
     namespace: str | None = None
     """Namespace of every service here that does not say its own. Default: what `defaults` says."""
+
+    via: Via | None = None
+    """`via` of every service here that does not say its own."""
 
     context: str | None = None
     """kubectl context. Default: kubectl's current one."""

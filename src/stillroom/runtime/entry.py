@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 
-from .wire import forkserver, worker
+from .wire import forkserver, relay, worker
 
 __all__ = ["main"]
 
@@ -16,11 +16,16 @@ def main(arguments: list[str]) -> None:
 
     Args:
         arguments: `["worker"]`: one request on standard input, the answer on standard output; or
-            `["parent", "<descriptor>"]`: forks a worker for each request that arrives over that control socket.
+            `["parent", "<descriptor>"]`: forks a worker for each request that arrives over that control socket; or
+            `["relay"]`: one for each request that arrives on standard input, whose answers share standard output.
     """
     if arguments[0] == "parent":
         forkserver.serve(socket.socket(fileno=int(arguments[1])))
         worker.leave(0)  # taking all that was preloaded apart would keep the operator waiting
     answer = os.dup(1)
     os.dup2(2, 1)
+    if arguments[0] == "relay":
+        requests = os.dup(0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        worker.leave(relay.serve(requests, answer))
     worker.leave(worker.run(sys.stdin.buffer, answer))

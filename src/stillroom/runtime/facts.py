@@ -14,8 +14,10 @@ class ServiceFacts:
 
     Attributes:
         name: the service, as in the registry.
-        path: folder of the service on the machine where the runtime runs.
-        config: the Alembic configuration there (an ini file, or a pyproject.toml); None: none is named, or needed.
+        path: folder of the service on the machine where the runtime runs; in a request it may be relative to the
+            working directory there.
+        config: the Alembic configuration there (an ini file, or a pyproject.toml), in a request relative to `path`; None:
+            none is named, or needed.
         models: modules whose import fills the metadata.
         metadata: `module:attribute` of the metadata, or None: `Base.metadata` and the like are looked for.
         url_variable: the environment variable that `env.py` reads.

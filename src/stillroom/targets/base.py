@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import IO, Protocol
 
-__all__ = ["Process", "Target", "TargetFailed"]
+__all__ = ["LOST", "Process", "Target", "TargetFailed"]
 
 from stillroom import errors
+from stillroom.registry import model
+
+LOST = "connection-lost"
+"""The code of a way to a process that ended for no reason of the service's: the same may go well the next time."""
 
 
 class TargetFailed(errors.StillroomError):
@@ -33,20 +37,24 @@ class Process(Protocol):
         """Ends the process and what it started, at once."""
         ...
 
+    def trouble(self) -> TargetFailed | None:
+        """Why the way to it is lost; None where it is not, or nobody knows."""
+        ...
+
 
 class Target(Protocol):
     """Where the Python of a service runs."""
 
-    def prepare(self, pythons: Iterable[str | None]) -> None:
-        """Begins what the first request with these interpreters would wait for. Returns at once, fails later."""
+    def prepare(self, services: Iterable[model.Service]) -> None:
+        """Begins what the first requests for these services would wait for. Returns at once, fails later."""
         ...
 
-    def start(self, request_id: str, python: str | None) -> Process:
+    def start(self, request_id: str, service: model.Service) -> Process:
         """A fresh runtime that waits for its one request.
 
         Args:
             request_id: for correlation.
-            python: the interpreter of the service there; None: the target's default.
+            service: whose; it says which interpreter, which pod, which container.
 
         Raises:
             TargetFailed: if it can't be started.

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import sys
 import zipfile
+import zlib
 from importlib.machinery import ModuleSpec
 
 # Annotations are evaluated on Python 3.10 too: only what it knows stands in them.
@@ -61,7 +62,11 @@ class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
 def main() -> None:
     """Reads the runtime from standard input and enters it."""
     stream = sys.stdin.buffer
-    sys.meta_path.insert(0, MemoryFinder(stream.read(int(stream.readline()))))
+    length, checksum = map(int, stream.readline().split() or (0, 1))
+    data = stream.read(length)
+    if zlib.crc32(data) != checksum:
+        sys.exit("stillroom: the runtime did not arrive as it was sent")
+    sys.meta_path.insert(0, MemoryFinder(data))
     importlib.import_module(PACKAGE + ".entry").main(sys.argv[1:])
 
 

@@ -10,17 +10,23 @@ import importlib.resources
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-__all__ = ["LAUNCHER", "address", "luggage"]
+__all__ = ["DAMAGED", "LAUNCHER", "address", "luggage"]
+
+DAMAGED = "stillroom: the runtime did not arrive as it was sent"
+"""What is said on standard error then."""
 
 # Run as `python -c LAUNCHER worker`: leaves the working directory out of the import path (a service's own `logging.py`
-# must not shadow the standard library), then runs what arrives on standard input.
+# must not shadow the standard library), then runs what arrives on standard input, if it arrived as it was sent.
 LAUNCHER = (
-    "import sys;sys.path[:]=[p for p in sys.path if p];s=sys.stdin.buffer;"
-    "exec(compile(s.read(int(s.readline())),'<stillroom>','exec'))"
+    "import sys,zlib;sys.path[:]=[p for p in sys.path if p];s=sys.stdin.buffer;"
+    "n,c=map(int,s.readline().split()or(0,1));b=s.read(n);"
+    f"zlib.crc32(b)==c or sys.exit('{DAMAGED}');"
+    "exec(compile(b,'<stillroom>','exec'))"
 )
 _PACKAGE = "stillroom_carried"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -30,8 +36,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def luggage() -> bytes:
     """What is written to the launcher's standard input ahead of the first request: bootstrap and zipped runtime."""
     bootstrap = importlib.resources.files("stillroom.targets").joinpath("bootstrap.py").read_bytes()
-    archive = _zipped()
-    return b"%d\n%s%d\n%s" % (len(bootstrap), bootstrap, len(archive), archive)
+    return _announced(bootstrap) + _announced(_zipped())
 
 
 def address() -> bytes:
@@ -43,7 +48,12 @@ def address() -> bytes:
     if not isinstance(folder, Path) or "\n" in str(folder):
         return luggage()
     bootstrap = importlib.resources.files("stillroom.targets").joinpath("beside.py").read_bytes()
-    return b"%d\n%s%s\n" % (len(bootstrap), bootstrap, os.fsencode(folder.absolute()))
+    return b"%s%s\n" % (_announced(bootstrap), os.fsencode(folder.absolute()))
+
+
+def _announced(data: bytes) -> bytes:
+    """Bytes behind a line with their number and CRC-32."""
+    return b"%d %d\n%s" % (len(data), zlib.crc32(data), data)
 
 
 def _zipped() -> bytes:

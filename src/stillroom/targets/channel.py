@@ -177,6 +177,11 @@ def _lost(process: base.Process, request: protocol.Request, why: str, tail: _Tai
     status = process.wait(_EXIT_SECONDS)
     if status is None:
         process.kill()
+    trouble = process.trouble()
+    if trouble is not None:
+        return base.TargetFailed(
+            trouble.code, f"{request.operation}: {trouble.message}", trouble.mend, detail=trouble.detail or tail.text()
+        )
     if status is not None and status < 0:
         what = f"the service's process was killed by signal {-status}"
         mend = (

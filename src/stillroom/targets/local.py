@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable
 from typing import IO, Any
 
+from stillroom.registry import model
 from stillroom.targets import base, carrier, refusals
 
 __all__ = ["Local"]
@@ -45,6 +46,10 @@ class _Worker:
         if self.pid is not None and not self.ended.is_set():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def trouble(self) -> base.TargetFailed | None:
+        """See `base.Process`."""
+        return None
 
 
 class _Parent:
@@ -194,14 +199,18 @@ class Local:
         self._interrupted = False
         self._closed = False
 
-    def start(self, request_id: str, python: str | None) -> base.Process:
+    def start(self, request_id: str, service: model.Service) -> base.Process:
         """See `base.Target`."""
-        parent = self._parent(python or sys.executable)
+        parent = self._parent(service.python or sys.executable)
         if self._interrupted:
             raise base.TargetFailed("interrupted", "not begun: the command was interrupted", "run it again")
         return parent.start(request_id)
 
-    def prepare(self, pythons: Iterable[str | None]) -> None:
+    def prepare(self, services: Iterable[model.Service]) -> None:
+        """See `base.Target`."""
+        self.warm(each.python for each in services)
+
+    def warm(self, pythons: Iterable[str | None]) -> None:
         """Starts the parents of these interpreters, which import while others do other things.
 
         What goes wrong is told by the request that needs the parent: one service's interpreter is not the end of all.

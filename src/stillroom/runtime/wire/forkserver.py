@@ -22,7 +22,7 @@ from typing import Any
 
 from . import operations, worker
 
-__all__ = ["PRELOADED", "preload", "serve"]
+__all__ = ["GRACE_SECONDS", "PRELOADED", "preload", "preload_libraries", "serve"]
 
 PRELOADED = (
     "logging.config",
@@ -37,8 +37,8 @@ PRELOADED = (
     "asyncpg",
     "asyncio",
 )
-# Longer than workers take in the worst case (see `worker`).
-_GRACE_SECONDS = 60.0
+GRACE_SECONDS = 60.0
+"""Longer than workers take in the worst case (see `worker`)."""
 
 
 def serve(control: socket.socket) -> None:
@@ -67,6 +67,18 @@ def serve(control: socket.socket) -> None:
 
 def preload() -> None:
     """Imports, and rehearses, what workers will need."""
+    preload_libraries()
+    gc.disable()
+    with contextlib.suppress(Exception):
+        operations.load("connections.compiled").share()
+        importlib.import_module(".rehearsal", __package__).rehearse()
+    gc.collect()
+    gc.freeze()  # only what the rehearsal left was looked through
+    gc.enable()
+
+
+def preload_libraries() -> None:
+    """Imports what workers will need."""
     gc.disable()  # it would look at the same modules again and again while they are imported
     # What is missing or broken here, in whatever way (an old SQLAlchemy on a new Python fails with AssertionError), is
     # the business of the worker that needs it.
@@ -76,12 +88,7 @@ def preload() -> None:
     for module in operations.modules():
         with contextlib.suppress(Exception):
             operations.load(module)
-    gc.freeze()  # what is imported stays: only what the rehearsal leaves is to be looked through
-    with contextlib.suppress(Exception):
-        operations.load("connections.compiled").share()
-        importlib.import_module(".rehearsal", __package__).rehearse()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # what is imported stays
     gc.enable()
 
 
@@ -139,7 +146,7 @@ def _end_all(control: socket.socket, children: dict[int, str]) -> None:
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _GRACE_SECONDS
+    deadline = time.monotonic() + GRACE_SECONDS
     while children and time.monotonic() < deadline:
         _reap(control, children)
         if children:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from .. import faults
@@ -62,5 +64,14 @@ def run(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         )
     module, function = OPERATIONS[request.operation]
     operation = getattr(load(module), function)
-    value: dict[str, Any] = operation(request, tell)
+    value: dict[str, Any] = operation(dataclasses.replace(request, service=_placed(request.service)), tell)
     return value
+
+
+def _placed(service: dict[str, Any]) -> dict[str, Any]:
+    """The service's facts with absolute paths: who asks from elsewhere knows no more than the working directory does."""
+    if "path" not in service:
+        return service
+    path = os.path.abspath(service["path"])  # noqa: PTH100 - links stay as they are
+    config = service.get("config")
+    return {**service, "path": path, "config": os.path.normpath(os.path.join(path, config)) if config else config}  # noqa: PTH118

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = [
     "AnswerWriter",
     "BrokenAnswer",
     "Request",
+    "decode_request",
     "encode_request",
     "read_request",
 ]
@@ -49,6 +51,7 @@ class Request:
         service: facts of the service (see `facts.ServiceFacts`).
         options: arguments of the operation, JSON-able.
         environment: variables to set before the service's code is imported; may hold secrets, so never shown.
+        fallback: likewise, where they are not set already.
         time_limit: seconds after which the runtime ends itself.
     """
 
@@ -57,6 +60,7 @@ class Request:
     service: dict[str, Any]
     options: dict[str, Any]
     environment: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    fallback: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
     time_limit: float = 120.0
 
 
@@ -82,6 +86,18 @@ def read_request(stream: BinaryIO) -> Request | None:
     if len(body) != int(length):
         raise BrokenAnswer(f"the request was cut off after {len(body)} of {length} bytes")
     return Request(**json.loads(body))
+
+
+def decode_request(frame: bytes) -> Request:
+    """The request that `encode_request` made a frame of.
+
+    Raises:
+        BrokenAnswer: see `read_request`; or there is nothing.
+    """
+    request = read_request(io.BytesIO(frame))
+    if request is None:
+        raise BrokenAnswer("there is no request in the frame")
+    return request
 
 
 class AnswerWriter:

@@ -21,7 +21,7 @@ from .. import faults, libraries
 from ..housekeeping import disk, ending
 from . import operations, protocol, telling
 
-__all__ = ["TERMINATED", "run"]
+__all__ = ["TERMINATED", "answer", "leave", "run"]
 
 TERMINATED = 143
 # For the operation to end, and then for what it owes to be cleared away: dropping a database may take a checkpoint.
@@ -43,17 +43,31 @@ def run(requests: BinaryIO, answer_descriptor: int) -> int:
         The exit code that the end marker carries.
     """
     request = protocol.read_request(requests)
-    if request is None:
-        return 0
+    return 0 if request is None else answer(request, requests, answer_descriptor)
+
+
+def answer(request: protocol.Request, operator: BinaryIO, answer_descriptor: int) -> int:
+    """Serves this request.
+
+    Args:
+        request: what is asked.
+        operator: a stream that ends when the operator goes.
+        answer_descriptor: where the answer goes; nothing else writes there.
+
+    Returns:
+        The exit code that the end marker carries.
+    """
     # This process ends before it has much garbage; looking for it would take a tenth of its time.
     gc.set_threshold(50_000, 20, 50)
-    answer = protocol.AnswerWriter(protocol.write_all(answer_descriptor), request.id)
-    answer.event("started", id=request.id, pid=os.getpid(), python=platform.python_version())
+    writer = protocol.AnswerWriter(protocol.write_all(answer_descriptor), request.id)
+    writer.event("started", id=request.id, pid=os.getpid(), python=platform.python_version())
     ending.listen()
-    _watch(requests, request.time_limit)
+    _watch(operator, request.time_limit)
     os.environ.update(request.environment)
-    code = _answer(request, answer)
-    answer.end(code)
+    for name, value in request.fallback.items():
+        os.environ.setdefault(name, value)
+    code = _answer(request, writer)
+    writer.end(code)
     return code
 
 

@@ -104,6 +104,7 @@ class Kubectl:
         stdin: bytes | None = None,
         timeout: float = _SECONDS,
         retry: bool | None = None,
+        late: bool = False,
     ) -> bytes:
         """What kubectl writes to standard output, once it has ended well.
 
@@ -113,6 +114,7 @@ class Kubectl:
             stdin: what it reads; None: nothing.
             timeout: seconds for one try; then it is killed.
             retry: whether a try that found no server, or a busy one, is repeated. None: where the verb only reads.
+            late: also after an interrupt: it clears something away.
 
         Raises:
             KubectlFailed: with a code that tells the cause, and what kubectl said.
@@ -120,12 +122,12 @@ class Kubectl:
         again = args[0] in _READS if retry is None else retry
         for pause in self._pauses if again else ():
             try:
-                return self._once(args, namespace, stdin, timeout)
+                return self._once(args, namespace, stdin, timeout, late=late)
             except KubectlFailed as failed:
                 if not failed.passing:
                     raise
-            self._interrupted.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret is made of it
-        return self._once(args, namespace, stdin, timeout)
+            self.pause(pause)
+        return self._once(args, namespace, stdin, timeout, late=late)
 
     def popen(
         self,
@@ -134,6 +136,7 @@ class Kubectl:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
+        late: bool = False,
     ) -> subprocess.Popen[bytes]:
         """Starts a kubectl that goes on: an exec, a watch, a log that is followed. Whoever starts it ends it.
 
@@ -142,7 +145,7 @@ class Kubectl:
         Raises:
             KubectlFailed: `kubectl-missing`, or `interrupted`.
         """
-        if self._interrupted.is_set():
+        if self._interrupted.is_set() and not late:
             raise KubectlFailed("interrupted", "not begun: the command was interrupted", "run it again")
         try:
             return subprocess.Popen(
@@ -156,15 +159,23 @@ class Kubectl:
         except OSError as error:
             raise failures.missing(self._program[0], error.strerror or str(error)) from error
 
+    def pause(self, seconds: float) -> None:
+        """Waits that long, give or take a half at random; not after an interrupt."""
+        self._interrupted.wait(seconds * random.uniform(0.5, 1.5))  # noqa: S311 - no secret is made of it
+
     def interrupt(self) -> None:
         """Ends the calls under way, and lets no more begin; for signal handlers: returns at once, locks nothing."""
         self._interrupted.set()
         for process in list(self._running):
             kill(process)
 
-    def _once(self, args: Sequence[str], namespace: str | None, stdin: bytes | None, timeout: float) -> bytes:
-        process = self.popen(*args, namespace=namespace, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
-        self._running.add(process)
+    def _once(
+        self, args: Sequence[str], namespace: str | None, stdin: bytes | None, timeout: float, *, late: bool
+    ) -> bytes:
+        given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+        process = self.popen(*args, namespace=namespace, stdin=given, late=late)
+        if not late:
+            self._running.add(process)
         try:
             output, said = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
