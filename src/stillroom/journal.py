@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from stillroom import errors
 from stillroom.history import durable
 from stillroom.runtime import secrecy
 
-__all__ = ["FORMAT", "Journal", "Log", "Read", "again", "begin", "newest_log", "read", "runs"]
+__all__ = ["FORMAT", "Journal", "Log", "Read", "again", "begin", "newest_log", "read", "recorded", "runs"]
 
 FORMAT = 1
 """Version of the format, in the first line."""
@@ -47,6 +47,7 @@ class Journal:
         self._sequence = sequence
         self._lock = threading.Lock()
         self._begun = time.monotonic()
+        self.ended = False
 
     @property
     def id(self) -> str:
@@ -92,13 +93,15 @@ class Journal:
 
     def end(self, *, ok: bool, exit_code: int, **facts: Any) -> None:
         """Writes how the run ended, and closes the journal."""
+        self.ended = True
         self.write("run-end", ok=ok, exit_code=exit_code, seconds=round(time.monotonic() - self._begun, 3), **facts)
         self.close()
 
     def close(self) -> None:
         """Closes the file; a run without a `run-end` counts as broken off. Safe to call twice."""
-        with self._lock, suppress(OSError):
-            os.close(self._descriptor)
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
             self._descriptor = -1
 
 
@@ -194,6 +197,25 @@ def begin(state: Path, command: str, environment: str, asked: Mapping[str, Any])
     who = {"user": _user(), "host": socket.gethostname(), "pid": os.getpid()}
     made.write("run", format=FORMAT, id=made.id, command=command, environment=environment, asked=dict(asked), **who)
     return made
+
+
+@contextmanager
+def recorded(state: Path, command: str, environment: str, asked: Mapping[str, Any]) -> Iterator[Journal]:
+    """A journal for the duration of the block; what breaks the block off is its end. See `begin`.
+
+    The block says how the run ended (`Journal.end`); where it does not, the run counts as broken off.
+    """
+    made = begin(state, command, environment, asked)
+    try:
+        yield made
+    except (errors.StillroomError, errors.Interrupted) as error:
+        if not made.ended:
+            code = "interrupted" if isinstance(error, errors.Interrupted) else error.code
+            with suppress(errors.StillroomError):  # a full disk is told by what it broke off
+                made.end(ok=False, exit_code=error.exit_code, error={"code": code, "message": error.message})
+        raise
+    finally:
+        made.close()
 
 
 def again(folder: Path) -> Journal:
