@@ -1,0 +1,38 @@
+"""What all parts of the server share."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.cluster import resources
+from tests.support.cluster.images import Image
+from tests.support.cluster.store import Store
+
+__all__ = ["State"]
+
+
+@dataclasses.dataclass
+class State:
+    """The cluster's own view of itself; used in the event loop only.
+
+    Attributes:
+        folder: where pods' folders are made.
+        slots: how many pods the node runs at a time; others stay Pending.
+        hurry: by what Kubernetes' own pauses between a Job's pods are divided. Times that a spec names are not.
+        address: of the API server.
+    """
+
+    store: Store
+    folder: Path
+    slots: asyncio.Semaphore
+    hurry: float
+    address: tuple[str, int] = ("127.0.0.1", 0)
+    images: dict[str, Image] = dataclasses.field(default_factory=dict)
+
+    def named(self, kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """An object by kind and name."""
+        return self.store.find(resources.of_kind(kind), namespace, name)
