@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from invoke.collection import Collection
-from stillroom.tasks import applying, backups, checks, cleaning, database, generation, protecting, services, verifying
+from stillroom.tasks import (
+    applying,
+    backups,
+    checks,
+    cleaning,
+    database,
+    generation,
+    protecting,
+    rolling_out,
+    services,
+    verifying,
+)
 
 __all__ = ["namespace"]
 
@@ -20,6 +31,9 @@ for _task in (
     applying.adopt,
     verifying.verify,
     verifying.history,
+    rolling_out.logs,
+    rolling_out.rollback,
+    rolling_out.doctor,
     backups.restore,
     protecting.protect,
     database.database,

@@ -118,9 +118,7 @@ class Call:
         return int(given)
 
     @contextmanager
-    def session(
-        self, services: Sequence[model.Service] | None = None, *, either: bool = False
-    ) -> Iterator[Session]:
+    def session(self, services: Sequence[model.Service] | None = None, *, either: bool = False) -> Iterator[Session]:
         """The opened environment; what an interrupted command left is put right first.
 
         Args:
@@ -138,7 +136,7 @@ class Call:
                 wanted = tuple(self.services if services is None else services)
             self.recover()
             opened = session.Session(self.fleet, self.environment, self.jobs, machine, None if either else self.via)
-            with self._told(), opened, self._interruptible(opened):
+            with self._told(), opened, self.interruptible(opened.interrupt):
                 yield self._opened(opened, wanted)
 
     @contextmanager
@@ -166,13 +164,17 @@ class Call:
         return nullcontext() if self.json else moment.moment(text)
 
     @contextmanager
-    def _interruptible(self, opened: Session) -> Iterator[None]:
-        """Ctrl-C, a signal to end or a closed terminal lets what runs clean up first; asking again does not hurry it."""
+    def interruptible(self, interrupt: Callable[[], bool]) -> Iterator[None]:
+        """Ctrl-C, a signal to end or a closed terminal lets what runs clean up first; asking again does not hurry it.
+
+        Args:
+            interrupt: ends what runs, and says whether anything does; called in the signal handler.
+        """
 
         def stop(number: int, frame: FrameType | None) -> None:
             for each in _SIGNALS:
                 signal.signal(each, signal.SIG_IGN)
-            if opened.interrupt():
+            if interrupt():
                 # Straight to the descriptor: the signal may have come in the middle of a print.
                 os.write(
                     sys.stderr.fileno(), "\ninterrupted: what runs is ended, and cleans up behind itself …\n".encode()

@@ -194,7 +194,7 @@ def begin(state: Path, command: str, environment: str, asked: Mapping[str, Any])
     except OSError as error:
         raise durable.trouble("The journal of this run can't be made", folder, error) from error
     made = Journal(folder, descriptor, 0)
-    who = {"user": _user(), "host": socket.gethostname(), "pid": os.getpid()}
+    who: dict[str, Any] = {"user": _user(), "host": socket.gethostname(), "pid": os.getpid()}
     made.write("run", format=FORMAT, id=made.id, command=command, environment=environment, asked=dict(asked), **who)
     return made
 

@@ -145,9 +145,7 @@ def test_an_image_without_the_revisions_that_are_expected(
     last_word = tmp_path / "termination-log"
     last_word.touch()
 
-    ended = migrators.run(
-        shop, database.asyncpg, "--termination-log", str(last_word), *arguments, environment=expects
-    )
+    ended = migrators.run(shop, database.asyncpg, "--termination-log", str(last_word), *arguments, environment=expects)
     assert ended.code == migrators.REFUSED
     assert "this image lacks revision 0009, and has 2 revisions (heads: 0002) [image-stale]" in last_word.read_text()
     assert database.fetch("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]

@@ -117,8 +117,6 @@ def _verified(opened: session.Session, service: model.Service, follower: fleet.F
         raise
 
 
-def _newest_run(
-    opened: session.Session, service: model.Service, follower: fleet.Follower
-) -> Mapping[str, Any] | None:
+def _newest_run(opened: session.Session, service: model.Service, follower: fleet.Follower) -> Mapping[str, Any] | None:
     answer = opened.call(service, "history", {"most": 1}, follower)
     return next(iter(answer["runs"]), None)

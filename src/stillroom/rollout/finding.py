@@ -24,6 +24,7 @@ class Found:
         pods: whose logs were read, in the order in which they were made.
         stored: the file, where a run had stored it; empty: it came from the cluster.
         lines: how many.
+        printed: the lines themselves, where they are not printed at once.
     """
 
     job: str
@@ -31,6 +32,7 @@ class Found:
     pods: tuple[str, ...]
     stored: str
     lines: int
+    printed: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -63,9 +65,7 @@ def read(found: cluster.Cluster, state: Path, service: model.Service, take: Call
     return Found(newest.name, verdict.state, tuple(each.name for each in pods), "", count.lines)
 
 
-def follow(
-    found: cluster.Cluster, service: model.Service, runner: running.Runner, follower: fleet.Follower
-) -> Found:
+def follow(found: cluster.Cluster, service: model.Service, runner: running.Runner, follower: fleet.Follower) -> Found:
     """Hands on what the newest Job prints until it has ended.
 
     Raises:

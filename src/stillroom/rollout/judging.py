@@ -169,7 +169,7 @@ def judge(job: Job | None, pods: Sequence[Pod]) -> Verdict:
         pods: those of it that there are, in any order.
     """
     if job is None:
-        return Verdict(FAILED, code="job-deleted", **reasons.DELETED)
+        return _deleted()
     ordered = sorted(pods, key=lambda pod: (pod.created, pod.name))
     if job.complete:
         return Verdict(DONE)
@@ -179,15 +179,28 @@ def judge(job: Job | None, pods: Sequence[Pod]) -> Verdict:
     if stuck is not None:
         return stuck
     if job.deleting:
-        return Verdict(FAILED, code="job-deleted", **reasons.DELETED)
+        return _deleted()
     return _under_way(job, ordered)
+
+
+def _deleted() -> Verdict:
+    return Verdict(
+        FAILED,
+        code="job-deleted",
+        message="the Job was deleted before it ended",
+        mend="find out who deleted it, then run it again: what was running was rolled back",
+    )
 
 
 def _ended(job: Job, pods: Sequence[Pod]) -> Verdict:
     """Why it failed: the Job's own limits, or else the container that failed last."""
     if job.failed == "DeadlineExceeded":
-        told = reasons.DEADLINE
-        return Verdict(FAILED, code="job-deadline", message=told["message"], mend=told["mend"])
+        return Verdict(
+            FAILED,
+            code="job-deadline",
+            message="the Job was ended by its deadline (activeDeadlineSeconds); what was running was rolled back",
+            mend="see in its log what it waited for; where it needs longer, raise its limits (job: in services.yaml)",
+        )
     pod, container = _at_fault(pods)
     if container is not None and pod is not None:
         code, message, mend = reasons.of_end(container.name, container.exit_code, container.reason)

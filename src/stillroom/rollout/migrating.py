@@ -194,13 +194,9 @@ class Run:
 
         services = [each.service for each in planned.entries]
         with self._runner:
-            return fleet.run(
-                services, one, watcher, jobs=jobs, fail_fast=planned.options.fail_fast, ordered=True
-            )
+            return fleet.run(services, one, watcher, jobs=jobs, fail_fast=planned.options.fail_fast, ordered=True)
 
-    def _one(
-        self, service: model.Service, planned: Done | None, options: Options, follower: fleet.Follower
-    ) -> Done:
+    def _one(self, service: model.Service, planned: Done | None, options: Options, follower: fleet.Follower) -> Done:
         assert planned is not None  # noqa: S101 - for the type checker: `all` has looked
         step = planned.step
         body = bodies.for_run(self._store.job(service.name), step.needed, self._actor)

@@ -58,7 +58,9 @@ class Step:
         return {**told, "needed": list(self.needed)}
 
 
-def decide(found: judging.Job | None, standing: Standing | None, needed: tuple[str, ...], *, rerun: bool) -> tuple[str, str]:
+def decide(
+    found: judging.Job | None, standing: Standing | None, needed: tuple[str, ...], *, rerun: bool
+) -> tuple[str, str]:
     """The action and why.
 
     Args:

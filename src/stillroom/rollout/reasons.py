@@ -5,7 +5,7 @@ from __future__ import annotations
 from stillroom.runtime.migrating import exits
 from stillroom.runtime.verifying import verdict
 
-__all__ = ["DEADLINE", "DELETED", "REFUSED", "STUCK", "of_end"]
+__all__ = ["REFUSED", "STUCK", "of_end"]
 
 _PULL = "correct image: in services.yaml, push the image, or give the pod a pull secret; then run it again"
 _CONFIG = "make the Secret, ConfigMap or key that is named (kubectl describe pod), then run it again"
@@ -23,15 +23,6 @@ STUCK: dict[str, tuple[str, str, str]] = {
     "StartError": ("container-start", "the container can't be started", _START),
 }
 """Why a container waits that nothing but a person ends: code, what it means, what to do."""
-
-DELETED = {
-    "message": "the Job was deleted before it ended",
-    "mend": "find out who deleted it, then run it again: what was running was rolled back",
-}
-DEADLINE = {
-    "message": "the Job was ended by its deadline (activeDeadlineSeconds); what was running was rolled back",
-    "mend": "see in its log what it waited for; raise job: deadline_seconds in services.yaml where it needs longer",
-}
 
 REFUSED = exits.REFUSED
 

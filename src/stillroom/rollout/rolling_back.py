@@ -36,7 +36,7 @@ class Options:
     to: Mapping[str, str]
     accepted: tuple[str, ...] = ()
     image: str | None = None
-    permission: protection.Permission = protection.Permission()
+    permission: protection.Permission = dataclasses.field(default_factory=protection.Permission)
     tag: str | None = None
 
 
@@ -107,7 +107,9 @@ def targets(services: Sequence[model.Service], to: Sequence[str]) -> dict[str, s
         found.update({name: revision} if equals else dict.fromkeys(names, each))
     missing = [name for name in names if not found.get(name)]
     if missing:
-        raise errors.UsageError(f"where to is not said for {', '.join(missing)}", "--to REVISION, or --to NAME=REVISION")
+        raise errors.UsageError(
+            f"where to is not said for {', '.join(missing)}", "--to REVISION, or --to NAME=REVISION"
+        )
     return found
 
 
@@ -284,5 +286,7 @@ def _fault(found: Mapping[str, Any]) -> faults.Fault:
     """The fault that the runtime in a Job told; of an image that does not know the database's revision, whose to take."""
     fault = faults.from_dict(dict(found))
     if fault.code == "unknown-revision":
-        fault.mend = "go back from the newer image, which has that revision: --image IMAGE (invoke history names images)"
+        fault.mend = (
+            "go back from the newer image, which has that revision: --image IMAGE (invoke history names images)"
+        )
     return fault

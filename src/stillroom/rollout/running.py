@@ -95,22 +95,20 @@ class Runner:
 
         stored = written.log(service)
         try:
-            return self._follow(
-                service, (namespace, name), begin, begun, follower, stored, there=found is not None
-            )
+            return self._follow(service, (namespace, name), begin, begun, follower, stored, there=found is not None)
         finally:
             stored.close()
 
-    def watch(
-        self, service: str, namespace: str, found: judging.Job, follower: fleet.Follower
-    ) -> results.Result:
+    def watch(self, service: str, namespace: str, found: judging.Job, follower: fleet.Follower) -> results.Result:
         """Follows a Job that is there until it has ended; nothing is written down.
 
         Raises:
             results.JobFailed, results.JobRefused: it failed.
             kubectl.KubectlFailed: it can't be watched.
         """
-        return self._follow(service, (namespace, found.name), lambda: found, lambda job: None, follower, None, there=True)
+        return self._follow(
+            service, (namespace, found.name), lambda: found, lambda job: None, follower, None, there=True
+        )
 
     def _follow(
         self,

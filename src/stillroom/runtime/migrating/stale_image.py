@@ -29,9 +29,7 @@ def refuse(service: facts.ServiceFacts, said: Mapping[str, str]) -> None:
     from ..verifying import expected
 
     where = locations.of(service)
-    image = expected.of_folders(
-        where.version_locations, recursive=where.recursive, where=where, told=lambda: service
-    )
+    image = expected.of_folders(where.version_locations, recursive=where.recursive, where=where, told=lambda: service)
     missing = [each for each in wanted if each not in image.links]
     if not missing:
         return
