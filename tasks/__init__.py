@@ -10,6 +10,7 @@ from stillroom.tasks import (
     cleaning,
     database,
     generation,
+    manifests,
     protecting,
     rolling_out,
     services,
@@ -36,6 +37,7 @@ for _task in (
     rolling_out.doctor,
     backups.restore,
     protecting.protect,
+    manifests.render_manifests,
     database.database,
 ):
     namespace.add_task(_task)
