@@ -79,7 +79,7 @@ class Contexts:
             for name in said.get(key, ())
         ]
         return {
-            **self._metadata("stillroom-operator", namespace, RBAC),
+            **self._metadata("stillroom-operator", namespace, RBAC, needed=False),
             "rules": [
                 {"group": each.group, "resource": each.resource, "verbs": list(each.verbs), "why": each.why}
                 for each in PERMISSIONS
@@ -213,16 +213,25 @@ class Contexts:
         return f"{head}{slash}{last.partition(':')[0]}:{self.tag}"
 
     def _metadata(
-        self, name: str, namespace: str | None, wave: int, service: model.Service | None = None, *, large: bool = False
+        self,
+        name: str,
+        namespace: str | None,
+        wave: int,
+        service: model.Service | None = None,
+        *,
+        large: bool = False,
+        needed: bool = True,
     ) -> dict[str, Any]:
+        """What every object has; `needed`: by the Jobs, so that it has to come before them."""
         component = naming.MIGRATION if wave in (JOBS, RBAC) and service is not None else ""
         depth = self.depths.get(service.name, 0) if service is not None and wave == JOBS else 0
+        marks = profiles.marks(self.profile, wave if needed else REST, depth, large=large)
         return {
             "where": service.name if service is not None else name,
             "name": name,
             "namespace": namespace,
             "labels": pairs(naming.labels(self.environment.name, service, component)),
-            "annotations": pairs(profiles.marks(self.profile, wave, depth, large=large)),
+            "annotations": pairs(marks),
         }
 
     def _mounted(self, service: model.Service) -> dict[str, str] | None:

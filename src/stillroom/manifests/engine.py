@@ -17,6 +17,7 @@ from stillroom.manifests.problems import ManifestsWrong, Problem
 __all__ = ["Engine", "quoted"]
 
 _SUFFIX = ".j2"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False)
 # What YAML does not read as it is, or reads as the end of a line; JSON's own escapes are YAML's.
 _UNREADABLE = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -29,8 +30,7 @@ class _Quoted(str):
 
 def quoted(value: Any) -> str:
     """A value as JSON that YAML reads as the same value."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(", ", ": "))
-    return _Quoted(_UNREADABLE.sub(_escaped, text))
+    return _Quoted(_UNREADABLE.sub(_escaped, _ENCODER.encode(value)))
 
 
 def _escaped(found: re.Match[str]) -> str:
