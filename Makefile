@@ -30,6 +30,7 @@ lint: $(VENV)/.test
 	rm -rf .lint && mkdir -p .lint/stillroom
 	ln -s $(CURDIR)/src/stillroom/* .lint/stillroom/
 	ln -s $(CURDIR)/tasks .lint/stillroom/tasks
+	ln -s $(CURDIR)/templates .lint/stillroom/templates
 	MYPYPATH=.lint $(VENV)/bin/mypy
 	PYTHONPATH=.lint $(VENV)/bin/lint-imports
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from invoke.collection import Collection
-from stillroom.tasks import applying, backups, checks, cleaning, database, generation, protecting, services, verifying
+from stillroom.tasks import (
+    applying,
+    backups,
+    checks,
+    cleaning,
+    database,
+    generation,
+    manifests,
+    protecting,
+    services,
+    verifying,
+)
 
 __all__ = ["namespace"]
 
@@ -22,6 +33,7 @@ for _task in (
     verifying.history,
     backups.restore,
     protecting.protect,
+    manifests.render_manifests,
     database.database,
 ):
     namespace.add_task(_task)

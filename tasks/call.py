@@ -94,6 +94,12 @@ class Call:
         return given
 
     @property
+    def given_namespace(self) -> str:
+        """What `--namespace` was given; empty where the registry's counts."""
+        given: str = self._options["namespace"]
+        return given
+
+    @property
     def jobs(self) -> int:
         """How many services at a time."""
         from stillroom import fleet

@@ -30,6 +30,7 @@ __all__ = [
 _LONGEST_LABEL = 63
 _LONGEST_IDENTIFIER = 63  # bytes; PostgreSQL cuts longer ones without an error
 _LONGEST_MESSAGE = 200
+_LONGEST_SUBDOMAIN = 253
 
 LONGEST_NAME = _LONGEST_LABEL - model.JOB_NAME_EXTRA
 """Characters of a service's name, so that its migration Job's name still fits into a label."""
@@ -48,6 +49,9 @@ _LABEL_RULE = "allowed: lower-case letters, digits and '-', with a letter or dig
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
 _SECRET_VARIABLE = re.compile(
     r"(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|(?:API|SECRET|PRIVATE|ACCESS|ENCRYPTION|SIGNING|JWT)_?KEY)$",
     re.IGNORECASE,
@@ -155,6 +159,19 @@ def _right(text: str) -> str | None:
     return f"{shown(text)} is no right on tables; those are {', '.join(_RIGHTS)}"
 
 
+def _subdomain(text: str) -> str | None:
+    """A DNS-1123 subdomain, as the names of most objects are."""
+    if len(text) <= _LONGEST_SUBDOMAIN and all(_LABEL.fullmatch(each) for each in text.split(".")):
+        return None
+    return _label(text) or f"Kubernetes refuses {shown(text)}: more than {_LONGEST_SUBDOMAIN} characters"
+
+
+def _image(text: str) -> str | None:
+    if _IMAGE.fullmatch(text):
+        return None
+    return f"{shown(text)} is not an image, as `registry.example/shop/{{name}}:1.4.2` is"
+
+
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 
 
@@ -210,5 +227,9 @@ BY_FIELD: Mapping[str, Callable[[str], str | None]] = {
     "remote_path": _filled,
     "scratch_image": _filled,
     "message": _message,
+    "image": _image,
+    "image_pull_secrets": _subdomain,
+    "config_map": _subdomain,
+    "service_account": _subdomain,
 }
 """Field of a service to the check of its text, of each text in its list, or of each key in its mapping."""

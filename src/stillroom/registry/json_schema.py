@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stillroom.registry import shape
+from stillroom.registry import manifest_shape, shape
 
 __all__ = ["PATH", "schema", "text", "write"]
 
@@ -47,7 +47,8 @@ def write() -> None:
 def _descriptions() -> dict[str, dict[str, str]]:
     """Class to field to the text under the field. Read from the source, since keeping it at run time costs 30 ms."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(shape)).body:
+    nodes = [node for each in (shape, manifest_shape) for node in ast.parse(inspect.getsource(each)).body]
+    for node in nodes:
         if not isinstance(node, ast.ClassDef):
             continue
         for field, under in zip(node.body, node.body[1:], strict=False):
@@ -60,7 +61,7 @@ def _descriptions() -> dict[str, dict[str, str]]:
 
 def _heirs(name: str) -> list[str]:
     """The models that have the fields of the model `name`: itself, and those that inherit from it."""
-    model = getattr(shape, name)
+    model = getattr(shape, name, None) or getattr(manifest_shape, name)
     return [name, *(heir.__name__ for heir in model.__subclasses__())]
 
 

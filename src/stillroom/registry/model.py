@@ -74,6 +74,13 @@ class Service:
         remote_path: folder of the code where it runs, if that is elsewhere; None: the container's working directory.
         via: "auto", "exec" or "job": how the code is reached in a cluster.
         scratch_image: of the PostgreSQL that `scratch: sidecar` puts beside it.
+        image: of the service, with tag or digest; None: not said.
+        image_pull_secrets, config_map, service_account, port, carry_runtime, network_policy, database_port: for manifests,
+            as `shape.ServiceShape` has them.
+        labels, annotations, service_account_annotations: of the migration Job, its pod and its service account.
+        secret, job, startup, resources, monitoring: what is said of these (key to value; `manifests.settings` knows what
+            holds where nothing is said); None: nothing. Treat as read-only.
+        sidecars: of the migration Job, a mapping each. Treat as read-only.
     """
 
     name: str
@@ -118,6 +125,23 @@ class Service:
     remote_path: str | None = None
     via: str = "auto"
     scratch_image: str = "postgres:17"
+    image: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+    config_map: str = "stillroom-config"
+    secret: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    service_account: str | None = None
+    service_account_annotations: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    resources: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    job: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    sidecars: tuple[Mapping[str, Any], ...] = dataclasses.field(default=(), hash=False)
+    startup: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
+    port: int = 8000
+    carry_runtime: bool = False
+    network_policy: bool = False
+    database_port: int = 5432
+    monitoring: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
 
     @property
     def url_source(self) -> str:
@@ -153,6 +177,8 @@ class Environment:
         port: SSH port; None: what the SSH configuration says.
         time_limit: seconds for one operation that the environment asks for; None: not said here.
         via: how code is reached in a cluster, that the environment asks for; None: not said here.
+        profile: what manifests are made for: "plain", "helm", "argocd" or "kustomize".
+        operator: who runs these commands there (`users`, `groups`, `service_accounts`: lists of names), or None.
     """
 
     name: str
@@ -168,6 +194,8 @@ class Environment:
     port: int | None = None
     time_limit: float | None = None
     via: str | None = None
+    profile: str = "plain"
+    operator: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom.registry import model, placeholders, shape
+from stillroom.registry import manifest_shape, model, placeholders, shape
 
 __all__ = [
     "BUILT_IN",
@@ -33,7 +33,10 @@ DataPath = tuple[str | int, ...]
 BUILT_IN: DataPath = ()
 """The origin of a fact that the file does not say."""
 
-_FROM_ENVIRONMENT = ("namespace", "time_limit", "scratch", "python", "via")
+_FROM_ENVIRONMENT = ("namespace", "time_limit", "scratch", "python", "via", "image")
+
+_MERGED = ("labels", "annotations", "secret", "job", "startup", "resources")
+"""Mappings whose keys are laid over each other one by one, as those of `env` are."""
 
 
 @dataclasses.dataclass
@@ -134,8 +137,11 @@ class _Layers:
             value = getattr(said, field)
             if isinstance(value, shape.UrlShape):
                 value = value.model_dump(exclude_none=True)
+            value = _plain(value)
             self.origins[field] = (*path, field)
-            if field == "env":
+            if field in _MERGED and value is not None:
+                value = {**(self.values[field] or {}), **value}
+            elif field == "env":
                 self.origins.update({f"env.{key}": (*path, field, key) for key in value})
                 value = {**self.values["env"], **value}
             self.values[field] = value
@@ -148,8 +154,15 @@ class _Layers:
                 self.origins[field] = (*path, field)
 
 
+def _plain(value: Any) -> Any:
+    """The part of a service (or the parts in a list) as a mapping with what it says, and nothing else."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value.model_dump(exclude_unset=True) if isinstance(value, manifest_shape.Part) else value
+
+
 def _environment(name: str, said: shape.EnvironmentShape, root: Path) -> model.Environment:
-    facts = said.model_dump(exclude={"services", "python"})
+    facts = said.model_dump(exclude={"services", "python", "image"})
     if facts.get("kubeconfig"):
         facts["kubeconfig"] = absolute(facts["kubeconfig"], root)
     return model.Environment(name=name, **facts)

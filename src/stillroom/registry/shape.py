@@ -13,7 +13,7 @@ import pydantic
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from stillroom.registry import formats
+from stillroom.registry import formats, manifest_shape
 
 __all__ = [
     "EnvironmentShape",
@@ -249,6 +249,59 @@ class ServiceShape(_Shape):
     message: str = "initial schema"
     """Message of a generated baseline."""
 
+    image: str | None = None
+    """Image of the service, with its tag or digest; the migration Job runs it, too. Default: none, and no manifests can be
+    rendered."""
+
+    image_pull_secrets: Texts = []
+    """Secrets with which the image is pulled. Default: none."""
+
+    config_map: str = "stillroom-config"
+    """The ConfigMap with the common environment (ENVIRONMENT, …). Default: `stillroom-config`, one a namespace."""
+
+    secret: manifest_shape.SecretShape | None = None
+    """The Secret with the database's URLs. Default: `{name}-database`, key `url`."""
+
+    service_account: str | None = None
+    """A service account that is there already, for the migration Job. Default: one of its own, `{name}-migration`, which
+    may do nothing."""
+
+    service_account_annotations: dict[str, str] = {}
+    """Annotations of the Job's own service account (a cloud's workload identity, say). Default: none."""
+
+    labels: dict[str, str] = {}
+    """Further labels of the Job and its pod. Default: none."""
+
+    annotations: dict[str, str] = {}
+    """Further annotations of the Job and its pod (of a service mesh, say). Default: none."""
+
+    resources: manifest_shape.ResourcesShape | None = None
+    """What the migration's containers ask for. Default: 50m of cpu, 128Mi to 512Mi of memory."""
+
+    job: manifest_shape.JobShape | None = None
+    """How the migration Job goes about it: limits, waits, retries. Default: as the runtime has them."""
+
+    sidecars: list[manifest_shape.SidecarShape] = []
+    """Native sidecars of the migration Job. Default: none."""
+
+    startup: manifest_shape.StartupShape | None = None
+    """What the Deployment's patch says about the start. Default: two minutes for the database, `/health/ready`."""
+
+    port: int = Field(8000, ge=1, le=65_535)
+    """Port on which the service answers its probes. Default: uvicorn's."""
+
+    carry_runtime: bool = False
+    """True: the runtime comes in a ConfigMap, so that the image need not contain it. Default: false."""
+
+    network_policy: bool = False
+    """True: a NetworkPolicy lets the migration's pod reach DNS and the database, and nothing else. Default: false."""
+
+    database_port: int = Field(5432, ge=1, le=65_535)
+    """Port of the database, for the NetworkPolicy. Default: PostgreSQL's."""
+
+    monitoring: manifest_shape.MonitoringShape | None = None
+    """A ServiceMonitor for the service, and a PrometheusRule for the runtime's metrics. Default: none."""
+
 
 Services = Annotated[
     dict[str, ServiceShape | None],
@@ -312,6 +365,15 @@ class KubernetesEnvironment(EnvironmentShape):
 
     kubeconfig: str | None = None
     """Path of the kubeconfig, relative to this file; `~` is one's home. Default: where kubectl looks."""
+
+    image: str | None = None
+    """`image` of every service here that does not say its own. Default: what `defaults` says."""
+
+    profile: Literal["plain", "helm", "argocd", "kustomize"] = "plain"
+    """What the manifests are made for: `plain` (applied in order), `helm`, `argocd`, `kustomize`. Default: `plain`."""
+
+    operator: manifest_shape.OperatorShape | None = None
+    """Who runs these commands here: a Role with what they need, and its RoleBinding, are rendered. Default: nobody."""
 
 
 class SshEnvironment(EnvironmentShape):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pydantic
 
-from stillroom.registry import formats, placeholders, positions, shape
+from stillroom.registry import formats, manifest_shape, placeholders, positions, shape
 from stillroom.registry.mistakes import Mistake, dotted, guess, listed, shown, similar
 
 __all__ = ["Checked", "check_shape"]
@@ -25,7 +25,15 @@ _KINDS: dict[str, type[shape.EnvironmentShape]] = {
     "kubernetes": shape.KubernetesEnvironment,
     "ssh": shape.SshEnvironment,
 }
-_PARTS: dict[Path, type[pydantic.BaseModel]] = {("url",): shape.UrlShape, ("url", "variables"): shape.UrlVariables}
+_PARTS: dict[Path, type[pydantic.BaseModel]] = {
+    ("url",): shape.UrlShape,
+    ("url", "variables"): shape.UrlVariables,
+    ("secret",): manifest_shape.SecretShape,
+    ("resources",): manifest_shape.ResourcesShape,
+    ("job",): manifest_shape.JobShape,
+    ("startup",): manifest_shape.StartupShape,
+    ("monitoring",): manifest_shape.MonitoringShape,
+}
 _NO_EMBEDDED = (
     "only an environment with target local can have its databases on the embedded server; elsewhere the service has "
     "its own URL variable: leave this out (`scratch: embedded` lets generation use the embedded server)"
@@ -183,7 +191,11 @@ def _model_at(loc: tuple[str | int, ...]) -> type[pydantic.BaseModel]:
         return shape.FileShape
     if loc[0] == "environments" and len(loc) == 4:
         return _KINDS[str(loc[2])]
+    if loc[0] == "environments" and "operator" in loc[3:4]:
+        return manifest_shape.OperatorShape
     within = loc[{"defaults": 1, "services": 2}.get(str(loc[0]), 5) : -1]  # the key's place in a service
+    if within[:1] == ("sidecars",):
+        return manifest_shape.ResourcesShape if "resources" in within else manifest_shape.SidecarShape
     return _PARTS.get(within, shape.ServiceShape)
 
 
@@ -209,6 +221,8 @@ def _missing(document: positions.Document, path: Path, found: Mapping[str, Any])
         return "is missing; name at least one service, each on a line of its own (`auth:`)"
     if path[-2:] == ("variables", "name"):
         return "is missing; name the variable that holds the database's name"
+    if "sidecars" in path:
+        return "is missing; a sidecar has a name and an image"
     return f"is missing; an environment with target {found['input'].get('target')} needs it"
 
 
@@ -293,6 +307,7 @@ _TELLERS: dict[str, Callable[[positions.Document, Path, Mapping[str, Any]], str]
     "dict_type": _mapping_expected,
     "model_type": _mapping_expected,
     "model_attributes_type": _mapping_expected,
+    "duration": _expected("a duration, as 500ms, 4s, 10min or 2h,"),
     "plain_value": _expected('a text, number, true or false ("" for an empty text)'),
     "literal_error": _choice,
     "union_tag_invalid": _target,

@@ -9,13 +9,14 @@ import functools
 import importlib.resources
 import io
 import os
+import types
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-__all__ = ["DAMAGED", "LAUNCHER", "address", "luggage"]
+__all__ = ["DAMAGED", "LAUNCHER", "address", "luggage", "program"]
 
 DAMAGED = "stillroom: the runtime did not arrive as it was sent"
 """What is said on standard error then."""
@@ -29,6 +30,7 @@ LAUNCHER = (
     "exec(compile(b,'<stillroom>','exec'))"
 )
 _PACKAGE = "stillroom_carried"
+_MAIN = f"import runpy; runpy.run_module({_PACKAGE!r}, run_name='__main__', alter_sys=True)\n".encode()
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -56,13 +58,20 @@ def _announced(data: bytes) -> bytes:
     return b"%d %d\n%s" % (len(data), zlib.crc32(data), data)
 
 
-def _zipped() -> bytes:
+@functools.cache
+def program() -> bytes:
+    """The runtime as a program: `python FILE migrate` is `python -m stillroom.runtime migrate`."""
+    return _zipped({"__main__.py": _MAIN})
+
+
+def _zipped(more: Mapping[str, bytes] = types.MappingProxyType({})) -> bytes:
+    files = _files(importlib.resources.files("stillroom.runtime"), _PACKAGE)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, entry in _files(importlib.resources.files("stillroom.runtime"), _PACKAGE):
+        for name, content in (*more.items(), *((name, entry.read_bytes()) for name, entry in files)):
             info = zipfile.ZipInfo(name, date_time=_EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, entry.read_bytes())
+            archive.writestr(info, content)
     return buffer.getvalue()
 
 
