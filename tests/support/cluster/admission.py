@@ -71,6 +71,8 @@ def _containers(resource: Resource, name: str, spec: Mapping[str, Any], path: st
     volumes = {each["name"] for each in spec.get("volumes", [])}
     seen: set[str] = set()
     problems: list[tuple[str, str]] = []
+    if "activeDeadlineSeconds" in spec:
+        problems.append((f"{path}.activeDeadlineSeconds", "this cluster knows it of Jobs only"))
     if not spec.get("containers"):
         problems.append((f"{path}.containers", "Required value"))
     for field in ("initContainers", "containers"):

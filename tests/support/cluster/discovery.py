@@ -1,7 +1,8 @@
 """What kubectl asks before anything else: groups, resources, version, and the OpenAPI that it checks for one parameter.
 
 Discovery is served aggregated (`apidiscovery.k8s.io/v2`) to who asks for that, else as separate lists. Of OpenAPI v3
-there is as much as kubectl needs to know that the server validates fields itself; there is no OpenAPI v2.
+there is as much as kubectl needs to know that the server validates fields itself; of OpenAPI v2, which kubectl 1.32
+asks for before it applies a `List`, an empty document.
 """
 
 from __future__ import annotations
@@ -10,10 +11,27 @@ from typing import Any
 
 from tests.support.cluster.resources import RESOURCES, Resource
 
-__all__ = ["AGGREGATED", "VERSION", "aggregated", "group", "groups", "openapi", "openapi_of", "resource_list"]
+__all__ = [
+    "AGGREGATED",
+    "OPENAPI_V2",
+    "OPENAPI_V2_TYPE",
+    "VERSION",
+    "aggregated",
+    "group",
+    "groups",
+    "openapi",
+    "openapi_of",
+    "resource_list",
+]
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 """The media type of aggregated discovery."""
+
+OPENAPI_V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+# A message `openapi.v2.Document`: swagger (field 1) "2.0", info (field 2) with title and version (fields 1 and 2).
+_INFO = b"\x0a\x0aKubernetes\x12\x07v1.32.0"
+OPENAPI_V2 = b"\x0a\x032.0\x12" + bytes([len(_INFO)]) + _INFO
+"""The empty document, in the one encoding that kubectl accepts."""
 
 VERSION = {
     "major": "1",

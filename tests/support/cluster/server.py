@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.support.cluster.access import Access
 from tests.support.cluster.deployments import Deployments
 from tests.support.cluster.faults import Faults
+from tests.support.cluster.jobs import Jobs
 from tests.support.cluster.kubelet import Kubelet
 from tests.support.cluster.serving import Answering
 from tests.support.cluster.state import State
@@ -47,6 +48,7 @@ class Server:
         self.state = State(Store(), folder, asyncio.Semaphore(slots), hurry)
         self.kubelet = Kubelet(self.state)
         self.deployments = Deployments(self.state, self.kubelet)
+        self.jobs = Jobs(self.state, self.kubelet)
         self.answering = Answering(self.state, self.kubelet, self.access, self.faults)
         await self._listen()
 

@@ -82,6 +82,8 @@ class Answering:
         return answer
 
     async def _answered(self, request: web.Request, noted: Request) -> web.StreamResponse:
+        if request.path == "/openapi/v2" and request.method == "GET":
+            return web.Response(body=discovery.OPENAPI_V2, headers={"Content-Type": discovery.OPENAPI_V2_TYPE})
         if (
             "application/json" not in (accepted := request.headers.get("Accept", "application/json"))
             and "*/*" not in accepted
