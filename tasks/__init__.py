@@ -12,6 +12,7 @@ from stillroom.tasks import (
     generation,
     manifests,
     protecting,
+    rolling_out,
     services,
     verifying,
 )
@@ -31,6 +32,9 @@ for _task in (
     applying.adopt,
     verifying.verify,
     verifying.history,
+    rolling_out.logs,
+    rolling_out.rollback,
+    rolling_out.doctor,
     backups.restore,
     protecting.protect,
     manifests.render_manifests,

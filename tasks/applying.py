@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stillroom.tasks.command import Call, command
+from stillroom.tasks.rolling_out import JOB_OPTIONS, apply_by_jobs
+
+from stillroom import errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,16 +85,54 @@ def _show_status(call: Call, outcomes: Sequence[Outcome[standing.Status]]) -> No
         "dry-run": "Print the SQL, recorded on a scratch database, and change nothing.",
         "yes": "Do not ask.",
         "fail-fast": "Begin nothing new after the first failure.",
+        **JOB_OPTIONS,
     },
 )
-def apply(call: Call, to: str = "heads", dry_run: bool = False, yes: bool = False, fail_fast: bool = False) -> None:
+def apply(
+    call: Call,
+    to: str = "heads",
+    dry_run: bool = False,
+    yes: bool = False,
+    fail_fast: bool = False,
+    rerun: bool = False,
+    allow_stale_image: bool = False,
+    force_conflicts: bool = False,
+    tag: str = "",
+) -> None:
     """Upgrade each service's database, and ask the database afterwards whether it got there.
+
+    With --via job a cluster's migration Jobs do it: rendered, applied, watched until they have ended.
 
     Example: invoke apply --service auth --dry-run
     """
     from stillroom import apply as job
 
-    options = job.Options(to=to, fail_fast=fail_fast)
+    given = {
+        "rerun": rerun,
+        "allow-stale-image": allow_stale_image,
+        "force-conflicts": force_conflicts,
+        "tag": bool(tag),
+    }
+    if call.via == "job":
+        if to != "heads":
+            raise errors.UsageError(f"--to {to}: a migration Job leads to the heads of its image", "leave --to out")
+        from stillroom.rollout import migrating
+
+        options = migrating.Options(rerun, allow_stale_image, force_conflicts, fail_fast, tag or None)
+        apply_by_jobs(call, options, yes=yes, dry_run=dry_run)
+        return
+    wrong = [f"--{name}" for name, value in given.items() if value]
+    if wrong:
+        raise errors.UsageError(
+            f"{', '.join(wrong)} has a meaning only with --via job", "add --via job, or leave it out"
+        )
+    _apply_from_here(call, job.Options(to=to, fail_fast=fail_fast), yes=yes, dry_run=dry_run)
+
+
+def _apply_from_here(call: Call, options: applying.Options, *, yes: bool, dry_run: bool) -> None:
+    """`apply` in the service's own process, be it here or in a pod."""
+    from stillroom import apply as job
+
     with call.session() as session:
         if dry_run:
             _record(call, session, options)

@@ -72,6 +72,11 @@ class Call:
         return tuple(dataclasses.replace(each, namespace=namespace) for each in found) if namespace else found
 
     @property
+    def namespace(self) -> str | None:
+        """The Kubernetes namespace, if `--namespace` says one."""
+        return self._options["namespace"] or None
+
+    @property
     def via(self) -> str | None:
         """How code in a cluster is reached, if `--via` says it."""
         return self._options.get("via") or None
@@ -104,22 +109,27 @@ class Call:
         """How many services at a time."""
         from stillroom import fleet
 
+        return self.jobs_or(fleet.default_jobs())
+
+    def jobs_or(self, default: int) -> int:
+        """How many services at a time; `default` where nothing is given."""
         given: str = self._options["jobs"]
         if not given:
-            return fleet.default_jobs()
+            return default
         if not given.isascii() or not given.isdigit() or int(given) < 1:
             raise errors.UsageError(
                 f"--jobs {given}: a whole number of at least 1 is needed",
-                f"leave it out for the default ({fleet.default_jobs()})",
+                f"leave it out for the default ({default})",
             )
         return int(given)
 
     @contextmanager
-    def session(self, services: Sequence[model.Service] | None = None) -> Iterator[Session]:
+    def session(self, services: Sequence[model.Service] | None = None, *, either: bool = False) -> Iterator[Session]:
         """The opened environment; what an interrupted command left is put right first.
 
         Args:
             services: those to open databases for; None: the selected ones.
+            either: code in a cluster is reached as the registry says, whatever `--via` means to the command.
         """
         with self._moment("getting ready"):
             from stillroom import head_start
@@ -131,8 +141,8 @@ class Call:
 
                 wanted = tuple(self.services if services is None else services)
             self.recover()
-            opened = session.Session(self.fleet, self.environment, self.jobs, machine, self.via)
-            with self._told(), opened, self._interruptible(opened):
+            opened = session.Session(self.fleet, self.environment, self.jobs, machine, None if either else self.via)
+            with self._told(), opened, self.interruptible(opened.interrupt):
                 yield self._opened(opened, wanted)
 
     @contextmanager
@@ -160,13 +170,17 @@ class Call:
         return nullcontext() if self.json else moment.moment(text)
 
     @contextmanager
-    def _interruptible(self, opened: Session) -> Iterator[None]:
-        """Ctrl-C, a signal to end or a closed terminal lets what runs clean up first; asking again does not hurry it."""
+    def interruptible(self, interrupt: Callable[[], bool]) -> Iterator[None]:
+        """Ctrl-C, a signal to end or a closed terminal lets what runs clean up first; asking again does not hurry it.
+
+        Args:
+            interrupt: ends what runs, and says whether anything does; called in the signal handler.
+        """
 
         def stop(number: int, frame: FrameType | None) -> None:
             for each in _SIGNALS:
                 signal.signal(each, signal.SIG_IGN)
-            if opened.interrupt():
+            if interrupt():
                 # Straight to the descriptor: the signal may have come in the middle of a print.
                 os.write(
                     sys.stderr.fileno(), "\ninterrupted: what runs is ended, and cleans up behind itself …\n".encode()
@@ -190,13 +204,16 @@ class Call:
             self.say(str(done))
 
     @contextmanager
-    def watching(self, title: str, *, brief: bool = False, looks: bool = False) -> Iterator[Watcher]:
+    def watching(
+        self, title: str, *, brief: bool = False, looks: bool = False, logs: bool = False
+    ) -> Iterator[Watcher]:
         """Live progress for the selected services.
 
         Args:
             title: what is done.
             brief: without a terminal, say nothing while all goes well: what is found is shown afterwards.
             looks: nothing is done yet, it is only looked at: an interrupt finds all of it undone.
+            logs: show what services print.
         """
         from stillroom.people import progress
 
@@ -204,7 +221,7 @@ class Call:
         quiet = self.json or (brief and not sys.stderr.isatty() and not self.verbose)
         self._done.clear()
         try:
-            with progress.watching(title, names, verbose=self.verbose, quiet=quiet) as watcher:
+            with progress.watching(title, names, verbose=self.verbose, quiet=quiet, logs=logs) as watcher:
                 yield watcher if looks else _Noting(watcher, self._done)
         except errors.Interrupted as interrupt:
             if looks:

@@ -9,7 +9,7 @@ import random
 import secrets as tokens
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,7 @@ class Session:
         self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
         self._passwords = passwords.Passwords()
+        self._stops: list[Callable[[], bool]] = []
 
     def __enter__(self) -> Session:
         return self
@@ -95,7 +96,12 @@ class Session:
 
         For signal handlers: returns at once, locks nothing.
         """
-        return self._target is not None and self._target.interrupt()
+        stopped = [each() for each in list(self._stops)]
+        return (self._target is not None and self._target.interrupt()) or any(stopped)
+
+    def also_interrupt(self, stop: Callable[[], bool]) -> None:
+        """From now on an interrupt calls this as well; it says whether anything ran, and locks nothing for long."""
+        self._stops.append(stop)
 
     def open(self, services: tuple[model.Service, ...]) -> None:
         """Starts what these services need: the embedded server with their databases, where the registry says so.

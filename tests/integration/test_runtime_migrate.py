@@ -112,6 +112,51 @@ def test_a_migration_that_is_wrong(tmp_path: Path, database: Database) -> None:
     assert database.fetch("SELECT revision FROM stillroom.revision") == [("0001",)]
 
 
+def test_what_was_done_is_told_where_kubernetes_looks(tmp_path: Path, shop: projects.Made, database: Database) -> None:
+    """As JSON: whoever watches the Job need not read its log."""
+    last_word = tmp_path / "termination-log"
+    last_word.touch()
+    told = ["--termination-log", str(last_word)]
+
+    assert migrators.run(shop, database.asyncpg, *told).code == 0
+    first = {"outcome": "upgraded", "before": [], "after": ["0002"], "applied": ["0001", "0002"]}
+    assert json.loads(last_word.read_text()) == first
+
+    assert migrators.run(shop, database.asyncpg, *told).code == 0
+    again = {"outcome": "nothing to do", "before": ["0002"], "after": ["0002"], "applied": []}
+    assert json.loads(last_word.read_text()) == again
+
+    back = migrators.run(shop, database.asyncpg, "--to", "0001", "--confirm", "0002", *told, command="downgrade")
+    assert back.code == 0
+    assert json.loads(last_word.read_text()) == {
+        "outcome": "downgraded",
+        "current": ["0002"],
+        "target": ["0001"],
+        "undone": ["0002"],
+    }
+
+
+@pytest.mark.parametrize("arguments", [[], ["--force-recreate"]])
+def test_an_image_without_the_revisions_that_are_expected(
+    tmp_path: Path, shop: projects.Made, database: Database, arguments: list[str]
+) -> None:
+    """It is refused before the database is asked; one that has them, and more, is not."""
+    expects = {"STILLROOM_EXPECTED_HEADS": "0009", "ENVIRONMENT": "development"}
+    last_word = tmp_path / "termination-log"
+    last_word.touch()
+
+    ended = migrators.run(shop, database.asyncpg, "--termination-log", str(last_word), *arguments, environment=expects)
+    assert ended.code == migrators.REFUSED
+    assert "this image lacks revision 0009, and has 2 revisions (heads: 0002) [image-stale]" in last_word.read_text()
+    assert database.fetch("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+    has = {**expects, "STILLROOM_EXPECTED_HEADS": "0001"}
+    assert migrators.run(shop, database.asyncpg, *arguments, environment=has).code == 0
+    again = migrators.run(shop, database.asyncpg, *arguments, environment=expects)
+    assert again.code == migrators.REFUSED
+    assert database.fetch("SELECT version_num FROM alembic_version") == [("0002",)]
+
+
 def test_no_termination_log_is_made(tmp_path: Path, shop: projects.Made) -> None:
     """Outside of Kubernetes nothing is written; a database that does not answer means: try again."""
     place = tmp_path / "no-such-file"

@@ -20,7 +20,9 @@ _LONGEST_STEP = 18
 
 
 @contextlib.contextmanager
-def watching(title: str, services: Sequence[str], *, verbose: bool, quiet: bool) -> Iterator[fleet.Watcher]:
+def watching(
+    title: str, services: Sequence[str], *, verbose: bool, quiet: bool, logs: bool = False
+) -> Iterator[fleet.Watcher]:
     """A watcher for the duration of the block.
 
     Args:
@@ -28,14 +30,15 @@ def watching(title: str, services: Sequence[str], *, verbose: bool, quiet: bool)
         services: the names, in the order of the rows.
         verbose: also show each step (without a terminal) and what the services' own code prints.
         quiet: show failures only (`--json`).
+        logs: what services print is what people watch for.
     """
     if quiet:
         yield _Plain(title, len(services), verbose=False, steps=False, quiet=True)
     elif sys.stderr.isatty() and not verbose:
-        with _Live(title, services) as live:
+        with _Live(title, services, logs=logs) as live:
             yield live
     else:
-        plain = _Plain(title, len(services), verbose=verbose, steps=verbose, quiet=False)
+        plain = _Plain(title, len(services), verbose=verbose or logs, steps=verbose, quiet=False)
         yield plain
 
 
@@ -94,9 +97,11 @@ class _Row:
 class _Live:
     """A row a service: its step and its time, redrawn while it works."""
 
-    def __init__(self, title: str, services: Sequence[str]) -> None:
+    def __init__(self, title: str, services: Sequence[str], *, logs: bool = False) -> None:
         from rich.console import Console
         from rich.live import Live
+
+        self._logs = logs
 
         self._title = title
         self._rows = {name: _Row() for name in services}
@@ -124,6 +129,8 @@ class _Live:
 
     def output(self, service: str, line: str) -> None:
         """See `fleet.Watcher`."""
+        if self._logs:
+            self._console.print(f"[dim]{service} |[/] {_escape(line)}", soft_wrap=True)
 
     def end(self, service: str, outcome: fleet.Outcome[Any]) -> None:
         """See `fleet.Watcher`."""

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["counted", "show"]
+__all__ = ["counted", "plain", "show"]
 
 
 def counted(number: int, word: str) -> str:
     """A number and what it counts: `1 file`, `2 files`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def plain(text: str) -> str:
+    """A text that is no markup, for a cell."""
+    return text.replace("[", r"\[")
 
 
 def show(

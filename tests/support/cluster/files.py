@@ -35,10 +35,13 @@ class Paths:
 
     def real(self, text: str) -> str:
         """The text, with each mounted path that it names replaced."""
-        for path, place in self._places:
-            pattern = rf"(?<![\w./-]){re.escape(path)}(?=$|[/:;,\s'\"])"
-            text = re.sub(pattern, lambda _, place=place: str(place), text)
-        return text
+        if not self._places:
+            return text
+        # All at once: what stands in the place of one path may begin like another.
+        named = "|".join(re.escape(path) for path, _ in self._places)
+        places = dict(self._places)
+        pattern = rf"(?<![\w./-])({named})(?=$|[/:;,\s'\"])"
+        return re.sub(pattern, lambda found: str(places[found[1]]), text)
 
     def place(self, path: str) -> Path | None:
         """Where exactly that mount lies."""

@@ -65,6 +65,7 @@ def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[],
         traceback.print_exc()
         unexpected = f"{type(error).__name__}: {error}"
         return said(faults.Fault("unexpected", unexpected, "the traceback is in the log; report it"), exits.WRONG)
+    last_word.done(told, arguments.termination_log)
     if arguments.json:
         document.done(told)
     return exits.DONE

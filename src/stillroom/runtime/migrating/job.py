@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "ask"]
 
 LAST_ATTEMPT = "STILLROOM_LAST_ATTEMPT"
+EXPECTED_HEADS = "STILLROOM_EXPECTED_HEADS"  # as `stale_image` has it, which need not be imported for this
 
 _POLICIES = ("allow", "refuse")  # as `verifying.verdict` has them, which need not be imported for this
 
@@ -75,12 +76,17 @@ def ask(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str,
 
     Raises:
         faults.WrongRequest: what makes no sense.
+        faults.RefusedFault: `image-stale`.
     """
     said = os.environ if environ is None else environ
     log.info("Migration job starting")
     given = {**vars(arguments), "prove": True, "last_attempt": _last_attempt(arguments, said), "ahead": _policy(said)}
     wanted = settings.from_environment(given, said)
     service = described.service(arguments, said)
+    if said.get(EXPECTED_HEADS):
+        from . import stale_image
+
+        stale_image.refuse(service, said)
     asked = Asked(service, wanted, arguments.force_recreate or _recreates(said), log, said)
     log.info("Migration mode - running database migrations")
     found = None if asked.recreates else quickly.at_head(service, wanted, said)
