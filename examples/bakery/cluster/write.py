@@ -23,7 +23,11 @@ _HEAD = """\
 _SKAFFOLD = """\
 # Builds the fourteen images and brings the services up. Written by cluster/write.py: change that one.
 #
-#     skaffold build --file examples/bakery/skaffold.yaml      # from the root of the repository
+#     cd examples/bakery && skaffold build
+#
+# `skaffold deploy` brings the services up that verify their databases (docs/on-a-cluster.md): before it, from the root of the
+# repository, `invoke render-manifests` and `invoke apply --via job`. Migrations are no hook here: a hook that fails half-way
+# leaves open what was applied, and Stillroom asks the databases.
 #
 # Checked by its shape only, since no container engine runs where this repository is tested.
 apiVersion: skaffold/v4beta11
@@ -31,10 +35,10 @@ kind: Config
 metadata:
   name: bakery
 build:
-  # The tag that services.yaml says; the images stay on this machine, in the cluster's own store.
+  # The tag that services.yaml says. Nothing is pushed: the images go into the store of kind or minikube.
   tagPolicy:
     envTemplate:
-      template: dev
+      template: 1.0.0
   local:
     push: false
     useBuildkit: true
@@ -52,7 +56,7 @@ _ARTIFACT = """\
 _DEPLOY = """\
 manifests:
   kustomize:
-    paths: [cluster]
+    paths: [cluster-verified]
 deploy:
   kubectl: {}
 """
