@@ -52,7 +52,10 @@ def job(name: str, template: dict[str, Any], **spec: Any) -> dict[str, Any]:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name, "labels": {"app.kubernetes.io/name": name}},
-        "spec": {"backoffLimit": 0, "template": {"metadata": {"labels": {"app.kubernetes.io/name": name}}, "spec": template}}
+        "spec": {
+            "backoffLimit": 0,
+            "template": {"metadata": {"labels": {"app.kubernetes.io/name": name}}, "spec": template},
+        }
         | spec,
     }
 

@@ -60,7 +60,10 @@ class Place:
         name = f"stillroom-test-{secrets.token_hex(4)}"
         ask = self.asking()
         made = ask.run(
-            "create", "-f", "-", stdin={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": _LEVEL}}
+            "create",
+            "-f",
+            "-",
+            stdin={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": _LEVEL}},
         )
         assert made.code == 0, made.err
         try:
@@ -94,5 +97,7 @@ def real(variables: Mapping[str, str] = os.environ) -> Place:
     """The cluster of `KUBECONFIG`: never the one that happens to be kubectl's default."""
     missing = [name for name in ("KUBECONFIG", IMAGE, POSTGRES) if not variables.get(name)]
     if missing:
-        pytest.fail(f"{REAL} asks for a real cluster, and needs {', '.join(missing)}: docs/on-a-cluster.md", pytrace=False)
+        pytest.fail(
+            f"{REAL} asks for a real cluster, and needs {', '.join(missing)}: docs/on-a-cluster.md", pytrace=False
+        )
     return Place("real", Path(variables["KUBECONFIG"]), _program(), variables[IMAGE], variables[POSTGRES])

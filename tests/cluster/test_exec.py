@@ -12,7 +12,9 @@ from tests.cluster import objects
 from tests.cluster.asking import Asking
 from tests.cluster.places import Place
 
-_SLEEP = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print('up', flush=True); time.sleep(3600)"
+_SLEEP = (
+    "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print('up', flush=True); time.sleep(3600)"
+)
 _ECHO = "import sys, shutil; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
 
 

@@ -20,7 +20,9 @@ def test_a_job_that_ends_well_is_complete(place: Place, ask: Asking) -> None:
     """Its pod carries its name, its init container ran first, its log is kept."""
     waits = objects.container(place.image, "print('waited')", name="wait")
     ask.applied(
-        objects.job("migration", objects.pod_spec(objects.container(place.image, "print('done')"), initContainers=[waits]))
+        objects.job(
+            "migration", objects.pod_spec(objects.container(place.image, "print('done')"), initContainers=[waits])
+        )
     )
     ask.until("condition=complete", "job/migration")
     found = ask.get("job", "migration")
@@ -87,7 +89,12 @@ def test_the_message_of_an_end_is_kept(place: Place, ask: Asking) -> None:
 def test_values_of_secrets_and_config_maps_are_in_the_environment(place: Place, ask: Asking) -> None:
     """One by one, and all of a ConfigMap at once."""
     ask.applied(objects.config_map("settings", {"ENVIRONMENT": "staging"}))
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-database"}, "stringData": {"url": "postgresql://x"}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "shop-database"},
+        "stringData": {"url": "postgresql://x"},
+    }
     ask.applied(secret)
     code = "import os; print(os.environ['ENVIRONMENT'], os.environ['SHOP_DATABASE_URL'], os.environ['PLAIN'])"
     spec = objects.pod_spec(
@@ -126,7 +133,8 @@ def test_an_image_that_is_not_there_keeps_the_pod_from_starting(ask: Asking) -> 
     ask.until("jsonpath={.status.active}=1", "job/migration")
     (pod,) = ask.pods_of("migration")
     ask.until(
-        "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ErrImageNeverPull", f"pod/{pod['metadata']['name']}"
+        "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ErrImageNeverPull",
+        f"pod/{pod['metadata']['name']}",
     )
 
 
@@ -147,7 +155,9 @@ def test_a_pod_that_is_not_restricted_is_never_made(place: Place, ask: Asking) -
 
 def test_a_deleted_job_takes_its_pods_with_it(place: Place, ask: Asking) -> None:
     """At once where the deletion waits for them."""
-    ask.applied(objects.job("migration", objects.pod_spec(objects.container(place.image, "import time; time.sleep(600)"))))
+    ask.applied(
+        objects.job("migration", objects.pod_spec(objects.container(place.image, "import time; time.sleep(600)")))
+    )
     ask.until("jsonpath={.status.ready}=1", "job/migration")
     gone = ask.run("delete", "job", "migration", "--cascade=foreground", "--timeout=60s")
     assert (gone.code, gone.out) == (0, 'job.batch "migration" deleted\n')

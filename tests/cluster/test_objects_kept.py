@@ -76,7 +76,9 @@ def test_a_field_that_does_not_exist_is_refused(ask: Asking) -> None:
             'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"',
             id="restart-policy",
         ),
-        pytest.param({"backoffLimit": -1}, "spec.backoffLimit: Invalid value: -1: must be greater than or equal to 0", id="limit"),
+        pytest.param(
+            {"backoffLimit": -1}, "spec.backoffLimit: Invalid value: -1: must be greater than or equal to 0", id="limit"
+        ),
         pytest.param(
             {"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [0]}}]}},
             "spec.podFailurePolicy.rules[0].onExitCodes.values[0]: Invalid value: 0: must not be 0 for the In operator",
@@ -86,17 +88,22 @@ def test_a_field_that_does_not_exist_is_refused(ask: Asking) -> None:
             {
                 "podFailurePolicy": {
                     "rules": [
-                        {"action": "FailJob", "onExitCodes": {"containerName": "other", "operator": "In", "values": [20]}}
+                        {
+                            "action": "FailJob",
+                            "onExitCodes": {"containerName": "other", "operator": "In", "values": [20]},
+                        }
                     ]
                 }
             },
-            "spec.podFailurePolicy.rules[0].onExitCodes.containerName: Invalid value: \"other\": must be one of the container or"
+            'spec.podFailurePolicy.rules[0].onExitCodes.containerName: Invalid value: "other": must be one of the container or'
             " initContainer names in the pod template",
             id="policy-container",
         ),
         pytest.param(
             {
-                "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]},
+                "podFailurePolicy": {
+                    "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+                },
                 "podReplacementPolicy": "TerminatingOrFailed",
             },
             'spec.podReplacementPolicy: Unsupported value: "TerminatingOrFailed": supported values: "Failed"',
@@ -165,7 +172,10 @@ def test_nobody_may_do_what_no_role_grants(ask: Asking) -> None:
     assert (answer.code, answer.out) == (1, "no\n")
     refused = ask.run("get", "pods", "--as=system:serviceaccount:nowhere:nobody")
     assert refused.code == 1
-    assert 'Error from server (Forbidden): pods is forbidden: User "system:serviceaccount:nowhere:nobody" cannot list' in refused.err
+    assert (
+        'Error from server (Forbidden): pods is forbidden: User "system:serviceaccount:nowhere:nobody" cannot list'
+        in refused.err
+    )
 
 
 def test_a_watch_tells_what_happens(ask: Asking) -> None:

@@ -70,9 +70,7 @@ def services(fleet: Path = FLEET) -> list[str]:
 def manifests(names: list[str]) -> str:
     """A Deployment and a Service for each of them."""
     template = Template((HERE / "service.template.yaml").read_text(encoding="utf-8"))
-    return _HEAD + "".join(
-        template.substitute(name=name, variable=name.upper().replace("-", "_")) for name in names
-    )
+    return _HEAD + "".join(template.substitute(name=name, variable=name.upper().replace("-", "_")) for name in names)
 
 
 def skaffold(names: list[str]) -> str:
