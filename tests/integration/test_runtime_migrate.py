@@ -37,7 +37,7 @@ def shop(tmp_path: Path) -> projects.Made:
 
 
 def test_what_a_job_says_and_notes(shop: projects.Made, database: Database) -> None:
-    """The documented lines, in their order; the ledger has who, from where, to where, and what kind each revision was."""
+    """The documented lines in their order, and which revisions; the ledger has who, whence, whither, and their kinds."""
     about = {
         "STILLROOM_IMAGE": "shop@sha256:1",
         "STILLROOM_COMMIT": "abc",
@@ -54,6 +54,7 @@ def test_what_a_job_says_and_notes(shop: projects.Made, database: Database) -> N
             "[info] Migration mode - running database migrations",
             "[info] Running pending migrations service=shop",
             "[info] Migrations applied successfully service=shop",
+            "[info] Revisions applied service=shop previous_revision=base current_revision=0002 revisions=0001,0002",
             "[info] Migration job completed successfully",
         ],
     )
@@ -62,7 +63,7 @@ def test_what_a_job_says_and_notes(shop: projects.Made, database: Database) -> N
         [
             "[info] Migration job starting",
             "[info] Migration mode - running database migrations",
-            "[info] Database is at head already - no pending migrations service=shop",
+            "[info] Database is at head already - no pending migrations service=shop current_revision=0002",
             "[info] Migration job completed successfully",
         ],
     )

@@ -83,6 +83,7 @@ def test_a_job_migrates_and_a_service_verifies(
         "[info] Migration mode - running database migrations",
         "[info] Running pending migrations service=shop",
         "[info] Migrations applied successfully service=shop",
+        "[info] Revisions applied service=shop previous_revision=base current_revision=aaaa00000001 revisions=aaaa00000001",
     ]
     assert initialize(database) == {
         "action": "verified",
@@ -311,6 +312,7 @@ JOB = [
     "[info] Migration mode - running database migrations",
     "[info] Running pending migrations service=shop",
     "[info] Migrations applied successfully service=shop",
+    "[info] Revisions applied service=shop previous_revision=base current_revision=aaaa00000001 revisions=aaaa00000001",
     "[info] Migration job completed successfully",
 ]
 
@@ -328,7 +330,9 @@ def test_the_script_of_the_example_is_a_migration_job(
     assert database.server.superuser.password not in str(gateway.pushed)
     again = script(shop.path, {})
     assert again.returncode == 0
-    assert again.stdout.splitlines()[2] == "[info] Database is at head already - no pending migrations service=shop"
+    assert again.stdout.splitlines()[2] == (
+        "[info] Database is at head already - no pending migrations service=shop current_revision=aaaa00000001"
+    )
 
 
 def test_a_job_that_fails_ends_with_its_exit_code_and_one_line(shop: projects.Made, database: Database) -> None:

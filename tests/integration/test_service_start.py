@@ -82,6 +82,7 @@ MIGRATED = [
     "[info] Migration mode - running database migrations",
     "[info] Running pending migrations service=shop",
     "[info] Migrations applied successfully service=shop",
+    "[info] Revisions applied service=shop previous_revision=base current_revision=374752db316e revisions=374752db316e",
 ]
 
 
@@ -265,7 +266,10 @@ def test_a_service_of_a_developer_may_migrate_at_its_start(shop: projects.Made, 
     database.execute("INSERT INTO product (name) VALUES ('bread')")
     with served(shop, database, ENVIRONMENT="dev", SKIP_MIGRATIONS="false", DB_FORCE_RECREATE="true") as again:
         assert again.get("/health/ready").status == 200, again.told
-    assert "[info] Database is at head already - no pending migrations service=shop" in again.lines
+    assert (
+        "[info] Database is at head already - no pending migrations service=shop current_revision=374752db316e"
+        in again.lines
+    )
     assert "[warning] DB_FORCE_RECREATE has no effect here" in again.out
     assert database.fetch("SELECT count(*) FROM product") == [(1,)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .. import facts, faults
 
-__all__ = ["DIRECT", "add_arguments", "service"]
+__all__ = ["DIRECT", "add_arguments", "name_of", "service"]
 
 DIRECT = "MIGRATION_DATABASE_URL"
 """The variable with the URL of the server itself, where services use a pooler."""
@@ -64,6 +64,13 @@ def service(given: argparse.Namespace, environ: Mapping[str, str] | None = None)
         grants=_listed(getattr(given, "grants", None) or said.get(GRANTS)),
     )
     return dataclasses.replace(found, url_variable=_url_variable(given.url_variable, found, said))
+
+
+def name_of(given: argparse.Namespace, environ: Mapping[str, str] | None = None) -> str:
+    """The name of the service that is meant, whether it can be found or not."""
+    named = given.service or (os.environ if environ is None else environ).get(SERVICE) or ""
+    folder = Path(given.config).absolute().parent if given.config else Path.cwd()
+    return Path(named).name or folder.name or "service"
 
 
 def _config(given: str | None, named: str) -> Path:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import faults, secrecy
 from . import expected, judge, url_choice, verification
-from .verdict import EXIT_CODES, PREFIX, UNREACHABLE, Verdict
+from .verdict import EXIT_CODES, PREFIX, SHOWN, UNREACHABLE, Verdict
 
 if TYPE_CHECKING:
     import argparse
@@ -102,11 +102,12 @@ def _told(found: Verdict, arguments: Any) -> int:
         _print(json.dumps(secrecy.scrubbed(found.to_dict())))
     if not found.ready:
         _complain(found.message, found.mend)
-        for line in found.differences:
+        for line in found.differences[SHOWN:]:
             _complain(f"  {line}", "")
     elif not arguments.json:
         for warning in found.warnings:
-            _complain(f"warning: {warning}", "")
+            if warning != found.message:
+                _complain(f"warning: {warning}", "")
         depth = ", and its schema is what the last migration left" if found.deep else ""
         _print(f"{found.state}: {found.message}{depth}")
     return found.exit_code

@@ -20,6 +20,7 @@ __all__ = [
     "POLICIES",
     "PREFIX",
     "REFUSE",
+    "SHOWN",
     "STATES",
     "UNPROVEN",
     "UNREACHABLE",
@@ -71,6 +72,9 @@ POLICIES = (ALLOW, REFUSE)
 
 PREFIX = "DB not ready: "
 
+SHOWN = 5
+"""How many differences of a schema the message itself names."""
+
 
 class NotReady(faults.Fault):
     """A service must not start on this database. `verdict` says everything that is known."""
@@ -82,7 +86,7 @@ class NotReady(faults.Fault):
             verdict.fault_code,
             verdict.message,
             verdict.mend,
-            detail="\n".join(verdict.differences),
+            detail="\n".join(verdict.differences[SHOWN:]),
             data=verdict.to_dict(),
         )
         self.verdict = verdict
