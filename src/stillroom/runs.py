@@ -25,7 +25,8 @@ class Runs:
 
     Attributes:
         runs: the newest first, as the ledger has them: `started`, `what` (`migrate`, `downgrade`, `stamp`), `outcome`,
-            `from_revisions`, `to_revisions`, `seconds`, `actor`, `host`, `image`, `commit`, `error`, `applied` (`revision`, `kind`, `reason`, `seconds`), ….
+            `from_revisions`, `to_revisions`, `seconds`, `actor`, `host`, `image`, `commit`, `error`, `applied` (`revision`,
+            `kind`, `reason`, `seconds`), ….
         ledger: whether there is one: `readable`; `unreadable` by the service's role; `missing`; `foreign`: a schema of its
             name is there that is none.
         version_table: its full name.

@@ -52,7 +52,7 @@ def test_a_life_from_empty_to_head(product: fleets.Fleet) -> None:
     with product.untouched():
         unasked = product.run("apply")
         assert unasked.code == 4, unasked.told
-        assert "Apply 2 revisions of 1 service to localhost:" in unasked.stderr
+        assert "Apply 2 revisions of 1 service to 127.0.0.1:" in unasked.stderr
         assert "--yes" in unasked.stderr.splitlines()[-1]
     half = product.run("apply", "--to", "0001", "--yes", "--json")
     assert half.code == 0, half.told

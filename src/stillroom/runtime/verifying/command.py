@@ -106,10 +106,10 @@ def _told(found: Verdict, arguments: Any) -> int:
             _complain(f"  {line}", "")
     elif not arguments.json:
         for warning in found.warnings:
-            if warning != found.message:
-                _complain(f"warning: {warning}", "")
+            _complain(f"warning: {warning}", "")
         depth = ", and its schema is what the last migration left" if found.deep else ""
-        _print(f"{found.state}: {found.message}{depth}")
+        told = "allowed" if found.message in found.warnings else found.message
+        _print(f"{found.state}: {told}{depth}")
     return found.exit_code
 
 

@@ -98,11 +98,9 @@ class Said:
         )
 
     def _of_others(self) -> bool:
-        """Whether none of the tables is one that the history of this image makes; not so where its files name none."""
         from . import own_tables
 
-        made = own_tables.made_by(self.expected, str(self.answer.get("schema") or "public"))
-        return bool(made) and made.isdisjoint(self.answer.get("names") or ())
+        return own_tables.all_of_others(self.expected, self.answer.get("names") or ())
 
     @property
     def _migrate(self) -> str:
