@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stillroom.tasks.command import Call, command
+from stillroom.tasks.command import Call, command, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,16 +82,25 @@ def _show_status(call: Call, outcomes: Sequence[Outcome[standing.Status]]) -> No
         "dry-run": "Print the SQL, recorded on a scratch database, and change nothing.",
         "yes": "Do not ask.",
         "fail-fast": "Begin nothing new after the first failure.",
+        "lock-wait": "SECONDS: how long to wait for another migrator of a database (default: 300, or STILLROOM_LOCK_WAIT).",
     },
 )
-def apply(call: Call, to: str = "heads", dry_run: bool = False, yes: bool = False, fail_fast: bool = False) -> None:
+def apply(
+    call: Call,
+    to: str = "heads",
+    dry_run: bool = False,
+    yes: bool = False,
+    fail_fast: bool = False,
+    lock_wait: str = "",
+) -> None:
     """Upgrade each service's database, and ask the database afterwards whether it got there.
 
     Example: invoke apply --service auth --dry-run
     """
     from stillroom import apply as job
 
-    options = job.Options(to=to, fail_fast=fail_fast)
+    patience = seconds("--lock-wait", lock_wait, 300.0) if lock_wait else None
+    options = job.Options(to=to, fail_fast=fail_fast, lock_wait=patience)
     with call.session() as session:
         if dry_run:
             _record(call, session, options)

@@ -163,13 +163,16 @@ class Call:
             self.say(str(done))
 
     @contextmanager
-    def watching(self, title: str, *, brief: bool = False, looks: bool = False) -> Iterator[Watcher]:
+    def watching(
+        self, title: str, *, brief: bool = False, looks: bool = False, failures: bool = True
+    ) -> Iterator[Watcher]:
         """Live progress for the selected services.
 
         Args:
             title: what is done.
             brief: without a terminal, say nothing while all goes well: what is found is shown afterwards.
             looks: nothing is done yet, it is only looked at: an interrupt finds all of it undone.
+            failures: tell them as they come; not where all of it takes a moment, and its end tells them.
         """
         from stillroom.people import progress
 
@@ -177,7 +180,8 @@ class Call:
         quiet = self.json or (brief and not sys.stderr.isatty() and not self.verbose)
         self._done.clear()
         try:
-            with progress.watching(title, names, verbose=self.verbose, quiet=quiet) as watcher:
+            told = failures or self.json
+            with progress.watching(title, names, verbose=self.verbose, quiet=quiet, failures=told) as watcher:
                 yield watcher if looks else _Noting(watcher, self._done)
         except errors.Interrupted as interrupt:
             if looks:

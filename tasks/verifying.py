@@ -36,7 +36,7 @@ def verify(call: Call, deep: bool = False, ahead: str = "allow") -> None:
     """
     from stillroom import verify as job
 
-    with call.session() as session, call.watching("verify", brief=True, looks=True) as watcher:
+    with call.session() as session, call.watching("verify", brief=True, looks=True, failures=False) as watcher:
         outcomes = job.run(session, call.services, job.Options(deep=deep, ahead=ahead), watcher)
     if not call.json:
         _show_verified(outcomes)
@@ -71,7 +71,7 @@ def history(call: Call, most: str = "20") -> None:
     """
     from stillroom import runs as job
 
-    with call.session() as session, call.watching("history", brief=True, looks=True) as watcher:
+    with call.session() as session, call.watching("history", brief=True, looks=True, failures=False) as watcher:
         outcomes = job.run(session, call.services, most, watcher)
     if not call.json:
         _show_runs(call, outcomes)

@@ -93,6 +93,21 @@ def test_as_json(shop: projects.Made, database: Database) -> None:
     )
 
 
+def test_several_heads_are_wrong_unless_they_are_declared(shop: projects.Made, database: Database) -> None:
+    """Exit code 20: trying again can't help; both heads are named, and both ways out. Declared, they are applied."""
+    shop.add(projects.revision("0003", "0001", upgrade="op.create_table('mill', sa.Column('id', sa.Integer))"))
+
+    refused = migrators.run(shop, database.asyncpg)
+    declared = migrators.run(shop, database.asyncpg, "--heads", "2", "--json")
+
+    assert refused.code == migrators.WRONG and "code=unexpected-heads" in refused.lines[-1]
+    assert "0002 (" in refused.lines[-1] and "0003 (" in refused.lines[-1], refused.lines[-1]
+    assert (
+        "alembic merge -m 'merge heads' 0002 0003" in refused.lines[-1] and "`--heads 2` for a Job" in refused.lines[-1]
+    )
+    assert declared.code == 0 and json.loads(declared.out)["after"] == ["0002", "0003"], declared.err
+
+
 def test_a_migration_that_is_wrong(tmp_path: Path, database: Database) -> None:
     """Exit code 20 says that trying again can't help; the reason is in the log, the ledger, and where Kubernetes looks."""
     service = projects.make_service(tmp_path / "shop", history=[FIRST, BROKEN])

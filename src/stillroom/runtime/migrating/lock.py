@@ -76,12 +76,12 @@ class Lock:
             raise _lost("the session that took it is another one now: a pooler stands between")
 
     def beat(self, conn: Connection) -> None:
-        """What the session does every while: it shows what is under way, and notes who blocks."""
-        self._kept(conn)
+        """What the session does every while: it notes who blocks, and shows what is under way, which stands there then."""
         if self.watched:
             seen = blocking.of_sessions(conn, self.watched)
             if seen:
                 self.blockers = seen
+        self._kept(conn)
 
     def cancel(self) -> None:
         """Cancels what the service's own connections are at, if anything."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::b
 )
 _WORKING = _SESSIONS + "WHERE a.datname = current_database() AND a.pid IN ({pids}) ORDER BY a.pid"
 _LONGEST = 160
+_AGAIN = (0.05, 0.2, 0.4, 0.6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,14 +97,21 @@ def comment(doing: str, pids: Iterable[int]) -> str:
 
 
 def find(conn: Connection, key: int) -> Holder | None:
-    """Who holds the lock of this number; None: nobody any more."""
-    row = conn.exec_driver_sql(_HOLDER.format(key=key)).first()
-    if row is None:
-        return None
-    holder = Holder(*row)
-    said = _COMMENT.search(holder.query)
-    if said is None:
+    """Who holds the lock of this number; None: nobody any more.
+
+    One of ours that is at something else just now (it writes its ledger) is looked at again.
+    """
+    for pause in (*_AGAIN, None):
+        row = conn.exec_driver_sql(_HOLDER.format(key=key)).first()
+        if row is None:
+            return None
+        holder = Holder(*row)
+        said = _COMMENT.search(holder.query)
         ours = holder.application.startswith(APPLICATION)
+        if said is not None or not ours or pause is None:
+            break
+        time.sleep(pause)
+    if said is None:
         return dataclasses.replace(holder, query="" if ours else holder.query[:_LONGEST])
     pids = [int(each) for each in (said["pids"] or "").split()]
     return dataclasses.replace(holder, query="", doing=said["doing"], working=_working(conn, pids))
