@@ -19,6 +19,7 @@ from stillroom.runtime.service import (
     DatabaseInitManager,
     DatabaseManager,
     MigrationFailed,
+    ends_plainly,
     initialize_service_database,
     prepare_database,
 )
@@ -291,6 +292,29 @@ def test_a_plain_function_prepares_a_database_for_any_program(
             await manager.close()
 
     assert asyncio.run(with_an_engine())["action"] == "verified"
+
+
+@pytest.mark.parametrize("form", ["console", "yaml"])
+def test_a_variable_or_a_format_that_is_wrong_is_one_line(
+    shop: projects.Made, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], form: str
+) -> None:
+    """A URL that a function looks for and that is not set; a LOG_FORMAT that is none: told once, whatever the format."""
+    monkeypatch.setenv("LOG_FORMAT", form)
+    url = "postgresql+asyncpg://me@127.0.0.1:1/x" if form == "yaml" else None
+    with pytest.raises(SystemExit) as ended, ends_plainly():
+        asyncio.run(prepare_database("shop", lambda: url or os.environ["ELSEWHERE_DATABASE_URL"]))
+    (line,) = capfd.readouterr().out.splitlines()
+    assert ended.value.code == 1
+    told = (
+        "LOG_FORMAT is 'yaml'; set LOG_FORMAT" if url else "the environment variable ELSEWHERE_DATABASE_URL, which is"
+    )
+    assert line.startswith(f"[error] {told}"), line
+
+
+def test_another_key_that_is_missing_is_a_matter_of_the_service(shop: projects.Made) -> None:
+    """It comes out as it is."""
+    with pytest.raises(KeyError, match="url"):
+        asyncio.run(prepare_database("shop", lambda: {}["url"]))
 
 
 # The example's migration script
