@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stillroom.tasks.command import Call, command
+from stillroom.tasks.command import Call, command, seconds
 from stillroom.tasks.rolling_out import JOB_OPTIONS, apply_by_jobs
 
 from stillroom import errors
@@ -85,6 +85,7 @@ def _show_status(call: Call, outcomes: Sequence[Outcome[standing.Status]]) -> No
         "dry-run": "Print the SQL, recorded on a scratch database, and change nothing.",
         "yes": "Do not ask.",
         "fail-fast": "Begin nothing new after the first failure.",
+        "lock-wait": "SECONDS: how long to wait for another migrator of a database (default: 300, or STILLROOM_LOCK_WAIT).",
         **JOB_OPTIONS,
     },
 )
@@ -94,6 +95,7 @@ def apply(
     dry_run: bool = False,
     yes: bool = False,
     fail_fast: bool = False,
+    lock_wait: str = "",
     rerun: bool = False,
     allow_stale_image: bool = False,
     force_conflicts: bool = False,
@@ -116,6 +118,10 @@ def apply(
     if call.via == "job":
         if to != "heads":
             raise errors.UsageError(f"--to {to}: a migration Job leads to the heads of its image", "leave --to out")
+        if lock_wait:
+            raise errors.UsageError(
+                f"--lock-wait {lock_wait}: a migration Job waits as long as its manifest says", "leave --lock-wait out"
+            )
         from stillroom.rollout import migrating
 
         options = migrating.Options(rerun, allow_stale_image, force_conflicts, fail_fast, tag or None)
@@ -126,7 +132,9 @@ def apply(
         raise errors.UsageError(
             f"{', '.join(wrong)} has a meaning only with --via job", "add --via job, or leave it out"
         )
-    _apply_from_here(call, job.Options(to=to, fail_fast=fail_fast), yes=yes, dry_run=dry_run)
+    patience = seconds("--lock-wait", lock_wait, 300.0) if lock_wait else None
+    chosen = job.Options(to=to, fail_fast=fail_fast, lock_wait=patience)
+    _apply_from_here(call, chosen, yes=yes, dry_run=dry_run)
 
 
 def _apply_from_here(call: Call, options: applying.Options, *, yes: bool, dry_run: bool) -> None:

@@ -205,7 +205,13 @@ class Call:
 
     @contextmanager
     def watching(
-        self, title: str, *, brief: bool = False, looks: bool = False, logs: bool = False
+        self,
+        title: str,
+        *,
+        brief: bool = False,
+        looks: bool = False,
+        logs: bool = False,
+        failures: bool = True,
     ) -> Iterator[Watcher]:
         """Live progress for the selected services.
 
@@ -214,6 +220,7 @@ class Call:
             brief: without a terminal, say nothing while all goes well: what is found is shown afterwards.
             looks: nothing is done yet, it is only looked at: an interrupt finds all of it undone.
             logs: show what services print.
+            failures: tell them as they come; not where all of it takes a moment, and its end tells them.
         """
         from stillroom.people import progress
 
@@ -221,7 +228,10 @@ class Call:
         quiet = self.json or (brief and not sys.stderr.isatty() and not self.verbose)
         self._done.clear()
         try:
-            with progress.watching(title, names, verbose=self.verbose, quiet=quiet, logs=logs) as watcher:
+            told = failures or self.json
+            with progress.watching(
+                title, names, verbose=self.verbose, quiet=quiet, logs=logs, failures=told
+            ) as watcher:
                 yield watcher if looks else _Noting(watcher, self._done)
         except errors.Interrupted as interrupt:
             if looks:

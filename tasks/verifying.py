@@ -36,7 +36,7 @@ def verify(call: Call, deep: bool = False, ahead: str = "allow") -> None:
     """
     from stillroom import verify as job
 
-    with call.session() as session, call.watching("verify", brief=True, looks=True) as watcher:
+    with call.session() as session, call.watching("verify", brief=True, looks=True, failures=False) as watcher:
         outcomes = job.run(session, call.services, job.Options(deep=deep, ahead=ahead), watcher)
     if not call.json:
         _show_verified(outcomes)
@@ -71,7 +71,7 @@ def history(call: Call, most: str = "20") -> None:
     """
     from stillroom import runs as job
 
-    with call.session() as session, call.watching("history", brief=True, looks=True) as watcher:
+    with call.session() as session, call.watching("history", brief=True, looks=True, failures=False) as watcher:
         outcomes = job.run(session, call.services, most, watcher)
     if not call.json:
         _show_runs(call, outcomes)
@@ -87,10 +87,9 @@ def _show_runs(call: Call, outcomes: Sequence[Outcome[running.Runs]]) -> None:
             continue
         rows += [[outcome.service.name, *_row(each)] for each in outcome.value.runs]
         if not outcome.value.runs:
-            why = "no run is noted" if outcome.value.ledger else "there is no ledger that its role may read"
-            call.say(f"{outcome.service.name}: {why} in {outcome.value.address}")
+            call.say(f"{outcome.service.name}: {outcome.value.address}: {outcome.value.why_none}")
     if rows:
-        headers = ["service", "started", "outcome", "before", "after", "revisions", "seconds", "by", "from"]
+        headers = ["service", "started", "what", "outcome", "before", "after", "revisions", "seconds", "by", "from"]
         tables.show(headers, rows, numbers=("revisions", "seconds"))
     for outcome in outcomes:
         for each in outcome.value.runs if outcome.value is not None else ():
@@ -106,6 +105,7 @@ def _row(run: Mapping[str, Any]) -> list[object]:
     whence = " ".join(filter(None, (run["image"], run["commit"]))) or run["host"] or "-"
     return [
         _when(run),
+        run["what"],
         f"[{colour}]{run['outcome']}[/]",
         ", ".join(run["from_revisions"]) or "-",
         ", ".join(run["to_revisions"]) or "-",

@@ -23,10 +23,12 @@ class Options:
     Attributes:
         to: a revision, the beginning of one, a branch label, `head`, or `heads`.
         fail_fast: after the first failure no further service is begun.
+        lock_wait: seconds to wait for another migrator of the same database; None: as the service's environment says.
     """
 
     to: str = "heads"
     fail_fast: bool = False
+    lock_wait: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +211,7 @@ def run(opened: session.Session, plan: Plan, watcher: fleet.Watcher) -> list[fle
             raise _again(planned)
         if planned.value.unchanged:
             return planned.value
-        asked = {"to": plan.options.to, "seen": list(planned.value.before)}
+        asked = {"to": plan.options.to, "seen": list(planned.value.before), "lock_wait": plan.options.lock_wait}
         return Done.from_answer(opened.call(service, "upgrade", asked, follower))
 
     services = [each.service for each in plan.entries]

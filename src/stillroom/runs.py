@@ -12,27 +12,41 @@ from stillroom.registry import model
 __all__ = ["Runs", "run"]
 
 
+_WHY_NONE = {
+    "missing": "there is no ledger yet: the first migration makes it",
+    "unreadable": "its role may not read the ledger (GRANT USAGE ON SCHEMA stillroom, GRANT SELECT on its tables)",
+    "foreign": "the schema stillroom is no ledger",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Runs:
     """The runs of one service.
 
     Attributes:
-        runs: the newest first, as the ledger has them: `started`, `outcome`, `from_revisions`, `to_revisions`, `seconds`,
-            `actor`, `host`, `image`, `commit`, `error`, `applied` (`revision`, `kind`, `reason`, `seconds`), ….
-        ledger: whether there is a ledger that the service's role may read.
+        runs: the newest first, as the ledger has them: `started`, `what` (`migrate`, `downgrade`, `stamp`), `outcome`,
+            `from_revisions`, `to_revisions`, `seconds`, `actor`, `host`, `image`, `commit`, `error`, `applied` (`revision`,
+            `kind`, `reason`, `seconds`), ….
+        ledger: whether there is one: `readable`; `unreadable` by the service's role; `missing`; `foreign`: a schema of its
+            name is there that is none.
         version_table: its full name.
         address: `host:port/database`.
     """
 
     runs: tuple[Mapping[str, Any], ...]
-    ledger: bool
+    ledger: str
     version_table: str
     address: str
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> Runs:
         """What the operation `history` answered."""
-        return cls(tuple(answer["runs"]), bool(answer["ledger"]), str(answer["version_table"]), str(answer["address"]))
+        return cls(tuple(answer["runs"]), str(answer["ledger"]), str(answer["version_table"]), str(answer["address"]))
+
+    @property
+    def why_none(self) -> str:
+        """Why there are no runs to show."""
+        return _WHY_NONE.get(self.ledger, "no run is noted")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""

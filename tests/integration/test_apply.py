@@ -113,7 +113,7 @@ def test_from_nothing_to_head_and_no_further(ask: asking.Asker, shop: projects.M
         "makes": [],
         "shares": [],
         "version_table": "public.alembic_version",
-        "address": f"localhost:{database.server.port}/{database.name}",
+        "address": f"127.0.0.1:{database.server.port}/{database.name}",
     }
     assert (second["outcome"], second["unchanged"]) == ("nothing to do", True)
     assert (second["state"], second["applied"]) == ("at_head", [])

@@ -8,8 +8,9 @@ import pytest
 
 from tests.conftest import NewDatabase
 from tests.integration.conftest import SHOP
+from tests.integration.test_runtime_migrate_lock import locked
 from tests.support import fleets, projects
-from tests.support.postgres import Role
+from tests.support.postgres import Database, Role
 
 FIRST = projects.revision(
     "0001",
@@ -26,17 +27,32 @@ SECOND = projects.revision(
 
 
 @pytest.fixture
-def product(tmp_path: Path, new_database: NewDatabase, owner: Role) -> fleets.Fleet:
+def database(new_database: NewDatabase, owner: Role) -> Database:
+    """That of `shop`."""
+    return new_database(owner=owner)
+
+
+@pytest.fixture
+def product(tmp_path: Path, database: Database, owner: Role) -> fleets.Fleet:
     """One service, `shop`, with a history of two revisions that says the same as its models."""
     models = projects.table("product", "name: Mapped[str]", "note: Mapped[str | None]")
     fleet = fleets.Fleet(tmp_path / "fleet")
-    return fleet.add("shop", new_database(owner=owner), owner, models=models, history=[FIRST, SECOND]).written()
+    return fleet.add("shop", database, owner, models=models, history=[FIRST, SECOND]).written()
 
 
 def state(fleet: fleets.Fleet) -> str:
     """What status says of the one service."""
     (found,) = fleet.run("status", "--json").json["services"]
     return str(found["state"])
+
+
+def test_how_long_another_migrator_is_waited_for(product: fleets.Fleet, database: Database) -> None:
+    """`--lock-wait` bounds it, and who holds the lock is told; a value that is none is wrong use."""
+    with locked(database) as pid:
+        ran = product.run("apply", "--yes", "--lock-wait", "0.2")
+    assert ran.code == 1 and f"was not to be had within 0.2 s: it is held by session {pid}" in ran.stderr, ran.told
+    wrong = product.run("apply", "--yes", "--lock-wait", "soon")
+    assert wrong.code == 2 and "--lock-wait soon" in wrong.stderr, wrong.told
 
 
 def test_a_life_from_empty_to_head(product: fleets.Fleet) -> None:
@@ -52,7 +68,7 @@ def test_a_life_from_empty_to_head(product: fleets.Fleet) -> None:
     with product.untouched():
         unasked = product.run("apply")
         assert unasked.code == 4, unasked.told
-        assert "Apply 2 revisions of 1 service to localhost:" in unasked.stderr
+        assert "Apply 2 revisions of 1 service to 127.0.0.1:" in unasked.stderr
         assert "--yes" in unasked.stderr.splitlines()[-1]
     half = product.run("apply", "--to", "0001", "--yes", "--json")
     assert half.code == 0, half.told

@@ -59,7 +59,7 @@ def test_it_shows_what_goes_and_empties_it(full: fleets.Fleet) -> None:
     ran = full.run("cleanup", "--service", "auth", "--yes")
     assert ran.code == 0, ran.told
     shown = ran.stdout.splitlines()
-    assert shown[0].startswith(f"auth: localhost:{database.server.port}/{database.name}: 2 tables, ")
+    assert shown[0].startswith(f"auth: 127.0.0.1:{database.server.port}/{database.name}: 2 tables, ")
     assert "1 view" in shown[0]
     assert [line.split() for line in shown[1:3]] == [
         ["public.account", "1,234", "rows"],
@@ -84,7 +84,7 @@ def test_a_dry_run_and_a_missing_yes_touch_nothing(full: fleets.Fleet) -> None:
         assert planned["tables"] == {"public.account": "1,234", "public.session": "1"}
         ran = full.run("cleanup")
         assert ran.code == 4, ran.told
-        assert "there is no terminal to ask in: Empty localhost:" in ran.stderr
+        assert "there is no terminal to ask in: Empty 127.0.0.1:" in ran.stderr
         assert "--yes" in ran.stderr.splitlines()[-1]
     assert not (full.folder / ".stillroom" / "backups").exists()
 

@@ -22,7 +22,7 @@ def test_a_ready_fleet_is_a_line_a_service(shop: fleets.Fleet) -> None:
     for said in ("Python 3.", "Alembic 1.", "SQLAlchemy 2.", "asyncpg 0.", f"PostgreSQL {database.server.major}"):
         assert said in shared
         assert said not in auth + sales
-    assert f"localhost:{database.server.port}/{database.name}" in auth
+    assert f"127.0.0.1:{database.server.port}/{database.name}" in auth
     assert sales.startswith("✓ sales")
     assert closing == "2 services: 2 ready"
 

@@ -86,7 +86,7 @@ def test_a_dry_run_prints_the_plan_of_the_run_and_does_nothing(made: fleets.Flee
         assert ran.code == 0, ran.told
         planned = only(made.run("regenerate", "--dry-run", "--apply", "--json").json)
     database = made.databases["auth"]
-    assert planned["address"] == f"localhost:{database.server.port}/{database.name}"
+    assert planned["address"] == f"127.0.0.1:{database.server.port}/{database.name}"
     assert planned["folder"] == str(made.services["auth"].versions)
     assert planned["replaces"] == list(made.history("auth"))
     assert (planned["backup"], planned["applies"], planned["resets"]) == (True, True, False)
@@ -236,7 +236,7 @@ def test_skip_db_check_leaves_the_database_out_of_preflight(auth: fleets.Fleet) 
     assert auth.run("regenerate", variables=away).code == 3
     ran = auth.run("regenerate", "--skip-db-check", variables=away)
     assert ran.code == 1, ran.told
-    assert "No PostgreSQL answers for localhost:1/nowhere" in ran.stderr
+    assert "No PostgreSQL answers for 127.0.0.1:1/nowhere" in ran.stderr
     planned = auth.run("regenerate", "--skip-db-check", "--dry-run", "--json")
     assert planned.code == 0
     assert auth.run("regenerate", "--skip-db-check").code == 0
@@ -303,7 +303,7 @@ def test_reset_in_place_needs_no_scratch_database(tmp_path: Path, new_database: 
     with fleet.untouched():
         unasked = fleet.run("regenerate", "--reset-in-place")
         assert unasked.code == 4, unasked.told
-        assert f"empty the databases of 1 service (localhost:{database.server.port}/{database.name})" in unasked.stderr
+        assert f"empty the databases of 1 service (127.0.0.1:{database.server.port}/{database.name})" in unasked.stderr
     ran = fleet.run("regenerate", "--reset-in-place", "--yes", "--apply")
     assert ran.code == 0, ran.told
     assert database.fetch("SELECT count(*) FROM product") == [(0,)]

@@ -88,7 +88,7 @@ def test_the_rows_of_a_cleanup_come_back(auth: fleets.Fleet, owner: Role) -> Non
     with auth.untouched():
         unasked = auth.run("restore", "--service", "auth", "--database")
         assert unasked.code == 4, unasked.told
-        assert f"Replace this by the dump of {dump['backup']} (500 rows of localhost:" in unasked.stderr
+        assert f"Replace this by the dump of {dump['backup']} (500 rows of 127.0.0.1:" in unasked.stderr
     ran = auth.run(*dump["command"].split()[1:], "--yes")
     assert ran.code == 0, ran.told
     assert "500 rows in 1 table restored" in ran.stdout

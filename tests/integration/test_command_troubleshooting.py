@@ -92,7 +92,7 @@ def test_a_hardcoded_url_is_stopped_before_a_statement(tmp_path: Path, new_datab
     with fleet.untouched():
         ran = fleet.run("regenerate", "--ignore-preflight")
         assert ran.code in (1, 4), ran.told
-        assert f"localhost:{elsewhere.server.port}/{elsewhere.name}" in ran.stderr
+        assert f"127.0.0.1:{elsewhere.server.port}/{elsewhere.name}" in ran.stderr
         assert "AUTH_DATABASE_URL" in ran.stderr
         assert owner.password not in ran.stderr
 
@@ -133,7 +133,7 @@ def test_what_the_database_says_no_to_is_told_by_kind(auth: fleets.Fleet) -> Non
             "password authentication failed",
             "Check user and password of the URL",
         ),
-        "postgresql+asyncpg://me@127.0.0.1:1/x": ("No PostgreSQL answers for localhost:1/x", "pg_isready"),
+        "postgresql+asyncpg://me@127.0.0.1:1/x": ("No PostgreSQL answers for 127.0.0.1:1/x", "pg_isready"),
         "mysql://me@127.0.0.1/x": ("AUTH_DATABASE_URL", "postgresql"),
     }
     for wrong, (message, mend) in cases.items():

@@ -300,8 +300,8 @@ def test_a_port_where_nobody_listens(driver: str) -> None:
     port = _closed_port()
     fault = _fault(f"{driver}://u:secret-word@127.0.0.1:{port}/d")
     assert fault.code == "database-unreachable"
-    assert f"localhost:{port}/d" in fault.message
-    assert f"pg_isready -h localhost -p {port}" in fault.mend
+    assert f"127.0.0.1:{port}/d" in fault.message
+    assert f"pg_isready -h 127.0.0.1 -p {port}" in fault.mend
     assert fault.data["port"] == port
     assert "secret-word" not in str(fault.to_dict())
 
@@ -351,7 +351,7 @@ def test_a_database_that_does_not_exist(driver: str, postgres: Server) -> None:
     fault = _fault(postgres.url("not_there", driver))
     assert fault.code == "database-missing"
     assert "'not_there'" in fault.message
-    assert f"createdb -h localhost -p {postgres.port} not_there" in fault.mend
+    assert f"createdb -h 127.0.0.1 -p {postgres.port} not_there" in fault.mend
 
 
 @each_driver

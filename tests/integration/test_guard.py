@@ -179,8 +179,8 @@ def test_every_way_to_another_database_is_refused(
         way(wrong)
     fault = caught.value
     assert fault.code == "wrong-database"
-    assert f"localhost:{wrong.server.port}/{wrong.name}" in fault.message
-    assert f"localhost:{right.server.port}/{right.name}" in fault.message
+    assert f"127.0.0.1:{wrong.server.port}/{wrong.name}" in fault.message
+    assert f"127.0.0.1:{right.server.port}/{right.name}" in fault.message
     assert "ORDERS_DATABASE_URL" in fault.mend
     assert wrong.server.superuser.password not in str(fault.to_dict())
 

@@ -113,9 +113,9 @@ def test_a_role_that_may_not_write_is_told_the_grant(new_database: NewDatabase, 
     database.execute(found.warning.partition(": ")[2])
     assert connection.run(database.url(role=writer), tables.ensure, autocommit=True)
     assert connection.run(database.url(role=writer), lambda conn: writing.begin(conn, RUN), autocommit=True) == 1
-    assert not connection.run(database.url(role=reader), listing.readable)
+    assert connection.run(database.url(role=reader), listing.state) == listing.UNREADABLE
     connection.run(database.asyncpg, lambda conn: tables.grant(conn, reader.name), autocommit=True)
-    assert connection.run(database.url(role=reader), listing.readable)
+    assert connection.run(database.url(role=reader), listing.state) == listing.READABLE
     assert not connection.run(database.url(role=reader), tables.ensure, autocommit=True)
 
 

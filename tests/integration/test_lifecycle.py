@@ -156,7 +156,7 @@ def test_apply_plans_first_and_keeps_the_order(
         again = apply.look(ready, found.services, apply.Options(), Seen())
 
     assert outcomes_by_name(plan.entries) == dict.fromkeys(("last", "middle", "first"), "would upgrade")
-    assert plan.question.startswith("Apply 3 revisions of 3 services to localhost:")
+    assert plan.question.startswith("Apply 3 revisions of 3 services to 127.0.0.1:")
     assert untouched == [0, 0, 0]
     assert seen.began == ["first", "middle", "last"]
     assert outcomes_by_name(done) == dict.fromkeys(("last", "middle", "first"), "upgraded")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stillroom.runtime.connections import connection
+from stillroom.runtime.ledger import listing
 from tests.conftest import NewDatabase
 from tests.integration.test_runtime_migrate import FIRST, SECOND
 from tests.support import migrators, projects
@@ -54,6 +56,7 @@ def test_a_downgrade_tells_what_it_loses_and_wants_the_present_revision(
         "SELECT outcome, from_revisions, to_revisions FROM stillroom.run ORDER BY id DESC LIMIT 1"
     )
     assert (outcome, before, after) == ("done", ["0002"], ["0001"])
+    assert [each.what for each in connection.run(database.asyncpg, listing.runs)] == ["downgrade", "migrate"]
     assert migrators.run(shop, database.asyncpg).code == 0
 
 

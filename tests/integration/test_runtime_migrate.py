@@ -37,7 +37,7 @@ def shop(tmp_path: Path) -> projects.Made:
 
 
 def test_what_a_job_says_and_notes(shop: projects.Made, database: Database) -> None:
-    """The documented lines, in their order; the ledger has who, from where, to where, and what kind each revision was."""
+    """The documented lines in their order, and which revisions; the ledger has who, whence, whither, and their kinds."""
     about = {
         "STILLROOM_IMAGE": "shop@sha256:1",
         "STILLROOM_COMMIT": "abc",
@@ -54,6 +54,7 @@ def test_what_a_job_says_and_notes(shop: projects.Made, database: Database) -> N
             "[info] Migration mode - running database migrations",
             "[info] Running pending migrations service=shop",
             "[info] Migrations applied successfully service=shop",
+            "[info] Revisions applied service=shop previous_revision=base current_revision=0002 revisions=0001,0002",
             "[info] Migration job completed successfully",
         ],
     )
@@ -62,7 +63,7 @@ def test_what_a_job_says_and_notes(shop: projects.Made, database: Database) -> N
         [
             "[info] Migration job starting",
             "[info] Migration mode - running database migrations",
-            "[info] Database is at head already - no pending migrations service=shop",
+            "[info] Database is at head already - no pending migrations service=shop current_revision=0002",
             "[info] Migration job completed successfully",
         ],
     )
@@ -107,6 +108,49 @@ def test_as_json(shop: projects.Made, database: Database) -> None:
     assert next(json.loads(each)["event"] for each in ended.err.splitlines() if each.startswith("{")) == (
         "Migration job starting"
     )
+
+
+def test_a_url_in_several_variables(tmp_path: Path, database: Database) -> None:
+    """`migrate`, the same again, `verify` and `wait` take its parts where they are said to be; what is not set is named."""
+    parts = {"DB_HOST": "127.0.0.1", "DB_PORT": str(database.server.port), "DB_NAME": database.name}
+    who = database.server.superuser
+    parts |= {"DB_USER": who.name, "DB_PASSWORD": who.password}
+    read = (
+        "__import__('sqlalchemy').URL.create('postgresql+asyncpg', os.environ['DB_USER'], os.environ['DB_PASSWORD'], "
+    )
+    read += "os.environ['DB_HOST'], int(os.environ['DB_PORT']), os.environ['DB_NAME'])"
+    env = projects.ENV.replace('os.environ["{url_variable}"]', read)
+    service = projects.make_service(tmp_path / "shop", history=[FIRST], env=env)
+    said = "host=DB_HOST,port=DB_PORT,name=DB_NAME,user=DB_USER,password=DB_PASSWORD"
+
+    def run(command: str, *arguments: str, **environ: str) -> migrators.Ended:
+        given = {**parts, "STILLROOM_URL_VARIABLES": said, **environ}
+        return migrators.run(service, "", *arguments, command=command, environment=given)
+
+    first, again = run("migrate"), run("migrate")
+    assert (first.code, again.code) == (0, 0), first.out
+    assert "no pending migrations" in again.out
+    assert run("verify", "--url-variables", said, STILLROOM_URL_VARIABLES="").code == 0
+    assert run("wait", "--timeout", "5s").code == 0
+    unset = run("verify", DB_NAME="")
+    assert unset.code == 2 and "the variable DB_NAME, of which the database's URL is made, is not set" in unset.err
+    assert run("migrate", DB_NAME="").code == migrators.REFUSED
+    assert who.password not in first.out + first.err + unset.out + unset.err
+
+
+def test_several_heads_are_wrong_unless_they_are_declared(shop: projects.Made, database: Database) -> None:
+    """Exit code 20: trying again can't help; both heads are named, and both ways out. Declared, they are applied."""
+    shop.add(projects.revision("0003", "0001", upgrade="op.create_table('mill', sa.Column('id', sa.Integer))"))
+
+    refused = migrators.run(shop, database.asyncpg)
+    declared = migrators.run(shop, database.asyncpg, "--heads", "2", "--json")
+
+    assert refused.code == migrators.WRONG and "code=unexpected-heads" in refused.lines[-1]
+    assert "0002 (" in refused.lines[-1] and "0003 (" in refused.lines[-1], refused.lines[-1]
+    assert (
+        "alembic merge -m 'merge heads' 0002 0003" in refused.lines[-1] and "`--heads 2` for a Job" in refused.lines[-1]
+    )
+    assert declared.code == 0 and json.loads(declared.out)["after"] == ["0002", "0003"], declared.err
 
 
 def test_a_migration_that_is_wrong(tmp_path: Path, database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,16 +90,42 @@ def test_nothing_to_do_needs_no_lock(shop: projects.Made, database: Database) ->
 
 
 def test_giving_up_names_the_holder(shop: projects.Made, database: Database) -> None:
-    """Whoever gets no lock says who holds it: process, application, query and age; the exit code says: try again."""
+    """Whoever gets no lock says who holds it: process, application, state, query, age; the exit code says: try again."""
     with locked(database) as pid:
         ended = migrators.run(shop, database.asyncpg, "--lock-wait", "300ms")
 
     assert ended.code == migrators.TRY_AGAIN
     assert f"session {pid}, application 'the other one', connected for" in ended.out
-    assert "query: SELECT pg_backend_pid()" in ended.out
+    assert re.search(r"idle( in transaction)? for \d+ s, last query: SELECT pg_backend_pid\(\)", ended.out), ended.out
     assert "code=migration-locked" in ended.out
     assert f"pg_terminate_backend({pid})" in ended.out
     assert database.fetch("SELECT to_regclass('product')") == [(None,)]
+
+
+def test_giving_up_tells_what_the_other_migrator_is_at(shop: projects.Made, database: Database) -> None:
+    """Of a holder of ours not its own bookkeeping is quoted, but the revision, and the session and statement that run it."""
+    migrators.run(shop, database.asyncpg)
+    shop.add(CONCURRENT)
+    with database.connect() as reader:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT count(*) FROM product")
+        first = migrators.start(shop, database.asyncpg)
+        [(pid,)] = until(
+            database,
+            f"SELECT pid FROM {HERE} WHERE query LIKE 'CREATE INDEX CONCURRENTLY%%' AND wait_event_type = 'Lock'",
+        )
+        [(holder,)] = until(
+            database, f"SELECT pid FROM {HERE} WHERE query LIKE '/* stillroom migrates:%%sessions: {pid}%%'"
+        )
+        second = migrators.run(shop, database.asyncpg, "--lock-wait", "0")
+        reader.execute("ROLLBACK")
+
+    assert migrators.ended(first).code == 0
+    assert second.code == migrators.TRY_AGAIN
+    assert f"session {holder}, application 'stillroom migrate shop', connected for" in second.out
+    assert f"at shop, revision 0003; there session {pid} is active for" in second.out, second.out
+    assert ": CREATE INDEX CONCURRENTLY ix_name ON product (name)" in second.out
+    assert "pg_backend_pid" not in second.out
 
 
 def test_keys_are_of_a_database_and_a_version_table() -> None:

@@ -122,10 +122,10 @@ def test_unreachable(shop: projects.Made, database: Database) -> None:
     """Exit 15: nobody there, no such database, wrong password; and no password in what is said."""
     gone = database.asyncpg.replace(f":{database.server.port}/", ":1/")
     ran = verifiers.run(shop, gone)
-    assert ran.code == 15 and "no PostgreSQL answers for localhost:1/" in ran.err
+    assert ran.code == 15 and "no PostgreSQL answers for 127.0.0.1:1/" in ran.err
     missing = verifiers.run(shop, database.asyncpg + "x")
     assert (
-        missing.code == 15 and f"there is no database localhost:{database.server.port}/{database.name}x" in missing.err
+        missing.code == 15 and f"there is no database 127.0.0.1:{database.server.port}/{database.name}x" in missing.err
     )
     wrong = database.asyncpg.replace(":" + database.asyncpg.split(":")[2].split("@")[0] + "@", ":not-the-one@")
     denied = verifiers.run(shop, wrong)
@@ -406,15 +406,21 @@ def test_a_ledger_that_is_none_breaks_nothing(shop: projects.Made, database: Dat
 
 
 def test_a_service_beside_others_in_one_database(newest: Database, tmp_path: Path) -> None:
-    """Tables of a neighbour's schema, version tables and the ledger do not make a database look used."""
+    """Tables of neighbours, version tables and the ledger do not make a database look used; what may be its own does."""
     newest.execute("CREATE SCHEMA other; CREATE TABLE other.x (id int)")
     newest.execute(NOTED.replace("alembic_version", "other.alembic_version"))
     connection.run(newest.asyncpg, tables.ensure, autocommit=True)
     image = projects.make_service(tmp_path / "shop", history=HISTORY)
-    assert verifiers.run(image, newest.asyncpg).code == 14
+    derived = verifiers.run(image, newest.asyncpg)
+    assert derived.code == 13 and "is of others, who note their revisions in other.alembic_version" in derived.err
+    newest.execute("CREATE TABLE other.product (id int)")
+    open_ = verifiers.run(image, newest.asyncpg)
+    assert open_.code == 14 and "name the service's own schemas (STILLROOM_SCHEMAS)" in open_.err
     assert verifiers.run(image, newest.asyncpg, "--schemas", "public").code == 13
-    newest.execute("DROP TABLE other.x")
+    newest.execute("DROP TABLE other.x, other.product")
     assert verifiers.run(image, newest.asyncpg).code == 13
+    newest.execute("DROP TABLE other.alembic_version; CREATE TABLE other.x (id int)")
+    assert verifiers.run(image, newest.asyncpg).code == 14
 
 
 def test_several_heads_and_dependencies(newest: Database, tmp_path: Path) -> None:

@@ -107,5 +107,5 @@ def test_the_documented_check_of_connectivity_fails_where_nobody_answers() -> No
     """Non-zero, and the last line names the place."""
     ran = one_liner("postgresql://someone:tarte-tatin-3@127.0.0.1:1/nothing")
     assert ran.returncode == 1
-    assert "localhost:1/nothing" in ran.stderr.splitlines()[-1]
+    assert "127.0.0.1:1/nothing" in ran.stderr.splitlines()[-1]
     assert "tatin" not in ran.stderr + ran.stdout

@@ -19,6 +19,7 @@ from stillroom.runtime.service import (
     DatabaseInitManager,
     DatabaseManager,
     MigrationFailed,
+    ends_plainly,
     initialize_service_database,
     prepare_database,
 )
@@ -83,6 +84,7 @@ def test_a_job_migrates_and_a_service_verifies(
         "[info] Migration mode - running database migrations",
         "[info] Running pending migrations service=shop",
         "[info] Migrations applied successfully service=shop",
+        "[info] Revisions applied service=shop previous_revision=base current_revision=aaaa00000001 revisions=aaaa00000001",
     ]
     assert initialize(database) == {
         "action": "verified",
@@ -292,6 +294,29 @@ def test_a_plain_function_prepares_a_database_for_any_program(
     assert asyncio.run(with_an_engine())["action"] == "verified"
 
 
+@pytest.mark.parametrize("form", ["console", "yaml"])
+def test_a_variable_or_a_format_that_is_wrong_is_one_line(
+    shop: projects.Made, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], form: str
+) -> None:
+    """A URL that a function looks for and that is not set; a LOG_FORMAT that is none: told once, whatever the format."""
+    monkeypatch.setenv("LOG_FORMAT", form)
+    url = "postgresql+asyncpg://me@127.0.0.1:1/x" if form == "yaml" else None
+    with pytest.raises(SystemExit) as ended, ends_plainly():
+        asyncio.run(prepare_database("shop", lambda: url or os.environ["ELSEWHERE_DATABASE_URL"]))
+    (line,) = capfd.readouterr().out.splitlines()
+    assert ended.value.code == 1
+    told = (
+        "LOG_FORMAT is 'yaml'; set LOG_FORMAT" if url else "the environment variable ELSEWHERE_DATABASE_URL, which is"
+    )
+    assert line.startswith(f"[error] {told}"), line
+
+
+def test_another_key_that_is_missing_is_a_matter_of_the_service(shop: projects.Made) -> None:
+    """It comes out as it is."""
+    with pytest.raises(KeyError, match="url"):
+        asyncio.run(prepare_database("shop", lambda: {}["url"]))
+
+
 # The example's migration script
 
 
@@ -311,6 +336,7 @@ JOB = [
     "[info] Migration mode - running database migrations",
     "[info] Running pending migrations service=shop",
     "[info] Migrations applied successfully service=shop",
+    "[info] Revisions applied service=shop previous_revision=base current_revision=aaaa00000001 revisions=aaaa00000001",
     "[info] Migration job completed successfully",
 ]
 
@@ -328,7 +354,9 @@ def test_the_script_of_the_example_is_a_migration_job(
     assert database.server.superuser.password not in str(gateway.pushed)
     again = script(shop.path, {})
     assert again.returncode == 0
-    assert again.stdout.splitlines()[2] == "[info] Database is at head already - no pending migrations service=shop"
+    assert again.stdout.splitlines()[2] == (
+        "[info] Database is at head already - no pending migrations service=shop current_revision=aaaa00000001"
+    )
 
 
 def test_a_job_that_fails_ends_with_its_exit_code_and_one_line(shop: projects.Made, database: Database) -> None:

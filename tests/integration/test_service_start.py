@@ -82,6 +82,7 @@ MIGRATED = [
     "[info] Migration mode - running database migrations",
     "[info] Running pending migrations service=shop",
     "[info] Migrations applied successfully service=shop",
+    "[info] Revisions applied service=shop previous_revision=base current_revision=374752db316e revisions=374752db316e",
 ]
 
 
@@ -228,6 +229,28 @@ def test_a_service_does_not_start_without_a_configuration(shop: projects.Made, d
     assert line.startswith("DB not ready: No migration files found for shop: there is no Alembic configuration in")
 
 
+def test_a_start_by_a_runner_of_its_own_ends_with_the_code_of_the_state(
+    shop: projects.Made, database: Database
+) -> None:
+    """`ends_plainly` around uvicorn: 13, where uvicorn's own command ends with 3; as JSON the line has state and code."""
+    runner = "import uvicorn\nfrom stillroom.runtime.service import ends_plainly\nwith ends_plainly():\n    {}"
+    ran = subprocess.run(
+        [sys.executable, "-c", runner.format("uvicorn.run('app.main:app', host='127.0.0.1', port=0)")],
+        cwd=shop.path,
+        env={**os.environ, shop.url_variable: database.asyncpg, "LOG_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, "Traceback" in ran.stderr) == (13, False), ran
+    lines = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    (checked,) = [line for line in lines if line["event"] == "Database state checked"]
+    assert (checked["service"], checked["state"]) == ("shop", "empty")
+    (error,) = [line for line in lines if line["level"] == "error"]
+    assert (error["service"], error["state"], error["code"]) == ("shop", "empty", "database-empty")
+    other = subprocess.run([sys.executable, "-c", runner.format("raise SystemExit(3)")], cwd=shop.path)
+    assert other.returncode == 3
+
+
 def test_a_service_does_not_start_where_nobody_answers(shop: projects.Made, database: Database) -> None:
     """The line names the place, and no password."""
     line = refused(shop, database, SHOP_DATABASE_URL="postgresql+asyncpg://shop:tarte-tatin-5@127.0.0.1:1/shop")
@@ -265,7 +288,10 @@ def test_a_service_of_a_developer_may_migrate_at_its_start(shop: projects.Made, 
     database.execute("INSERT INTO product (name) VALUES ('bread')")
     with served(shop, database, ENVIRONMENT="dev", SKIP_MIGRATIONS="false", DB_FORCE_RECREATE="true") as again:
         assert again.get("/health/ready").status == 200, again.told
-    assert "[info] Database is at head already - no pending migrations service=shop" in again.lines
+    assert (
+        "[info] Database is at head already - no pending migrations service=shop current_revision=374752db316e"
+        in again.lines
+    )
     assert "[warning] DB_FORCE_RECREATE has no effect here" in again.out
     assert database.fetch("SELECT count(*) FROM product") == [(1,)]
 

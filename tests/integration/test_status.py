@@ -63,7 +63,7 @@ def test_each_state_in_turn(ask: asking.Asker, shop: projects.Made, database: Da
         "unknown": [],
         "message": "",
         "mend": "invoke apply --service shop",
-        "address": f"localhost:{database.server.port}/{database.name}",
+        "address": f"127.0.0.1:{database.server.port}/{database.name}",
         "version_table": "public.alembic_version",
         "invalid_indexes": [],
     }
@@ -144,7 +144,7 @@ def test_unreachable(ask: asking.Asker, shop: projects.Made, database: Database,
     missing = ask(shop, database.server.url("not_there", driver), "status")
 
     assert (nobody["state"], nobody["tables"], nobody["head"]) == ("unreachable", None, ["0002"])
-    assert "localhost:1" in nobody["message"]
+    assert "127.0.0.1:1" in nobody["message"]
     assert nobody["mend"]
     assert missing["state"] == "unreachable"
     assert "not_there" in missing["message"]

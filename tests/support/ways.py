@@ -329,6 +329,20 @@ def _apply(fleet: Fleet) -> dict[str, str]:
     return judged(fleet, ["apply", "--yes"], look)
 
 
+def _verify(fleet: Fleet) -> dict[str, str]:
+    def look(_: str, answer: dict[str, Any]) -> str:
+        return "" if (answer["state"], answer["deep"]) == ("at_head", True) else str(answer)
+
+    return judged(fleet, ["verify", "--deep"], look)
+
+
+def _history(fleet: Fleet) -> dict[str, str]:
+    def look(_: str, answer: dict[str, Any]) -> str:
+        return "" if [each["outcome"] for each in answer["runs"]] == ["done"] else str(answer)
+
+    return judged(fleet, ["history"], look)
+
+
 def _adopt(fleet: Fleet) -> dict[str, str]:
     for name, place in fleet.places.items():
         place.database.execute(f'DROP TABLE IF EXISTS "{fleet.written[name].version_table}"')
@@ -386,6 +400,8 @@ _CHECKS: dict[str, Check] = {
     "regenerate": _regenerate,
     "status": _status,
     "apply": _apply,
+    "verify": _verify,
+    "history": _history,
     "adopt": _adopt,
     "revision": _revision,
     "cleanup": _cleanup,

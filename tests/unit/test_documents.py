@@ -173,6 +173,18 @@ def test_codes_in_the_readme_are_codes() -> None:
 
 
 @pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.name)
+def test_tables_are_whole(path: Path) -> None:
+    """A row stands under the row before it: after an empty line it would be shown as text."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    firsts = [
+        number
+        for number, (before, line) in enumerate(zip(["", *lines], lines, strict=False))
+        if line.startswith("|") and not before.startswith("|")
+    ]
+    assert [lines[number] for number in firsts if not lines[number + 1].startswith("|---")] == []
+
+
+@pytest.mark.parametrize("path", _PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     """Files that are linked exist, and so do the headings in them."""
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text(encoding="utf-8")):

@@ -118,3 +118,14 @@ def test_an_unknown_format_is_an_error() -> None:
         log_lines.chosen_format({"LOG_FORMAT": "logfmt"})
     assert refused.value.code == "log-format-unknown"
     assert "console or json" in refused.value.mend
+
+
+def test_an_unknown_format_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other lines are refused; what ended it is told on the console."""
+    monkeypatch.setenv("LOG_FORMAT", "logfmt")
+    written: list[str] = []
+    log = log_lines.Log(written.append)
+    with pytest.raises(faults.WrongRequest):
+        log.info("a")
+    log.error("b", code="c")
+    assert written == ["[error] b code=c\n"]

@@ -372,7 +372,10 @@ def service(name: str, *shares_with: str) -> model.Service:
 
 def report(name: str, address: str, table: str) -> Report:
     """A report with the facts that neighbours are judged by."""
-    return Report(name, (), {"address": address, "version_table": table, "database": "floor"})
+    place, _, database = address.partition("/")
+    host, _, port = place.partition(":")
+    facts = {"address": address, "host": host, "port": int(port), "database": database, "version_table": table}
+    return Report(name, (), facts)
 
 
 def test_neighbours_are_judged_by_database_and_version_table() -> None:

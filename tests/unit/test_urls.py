@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stillroom.runtime import faults
 from stillroom.runtime.connections import destination, servers, urls
+from stillroom.runtime.verifying import plain_url
 
 NO_SERVER = 15999  # a port without sockets in the usual folders
 
@@ -103,7 +104,18 @@ def test_what_is_no_url_of_postgresql_is_refused(text: str, why: str) -> None:
 )
 def test_the_address_says_where_a_url_leads(text: str, address: str) -> None:
     """Host normalised, port and database filled in."""
-    assert str(urls.address(text)) == address
+    assert urls.address(text).key == address
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "DB.Example.com", "/nowhere/pg"])
+def test_people_are_told_of_a_host_as_it_was_given(host: str) -> None:
+    """Also where the same server has other names, by which it compares."""
+    text = f"postgresql://u:p@/d?host={host}&port=6000" if host.startswith("/") else f"postgresql://u:p@{host}:6000/d"
+    address = urls.address(text)
+    assert str(address) == f"{host}:6000/d"
+    loopback = urls.address("postgresql://u:p@localhost:6000/d")
+    assert (address == loopback) is (host in ("127.0.0.1", "localhost", "[::1]"))
+    assert str(plain_url.parse(text)) == f"{host}:6000/d"
 
 
 @pytest.mark.parametrize(

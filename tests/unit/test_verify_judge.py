@@ -178,10 +178,10 @@ def test_the_newest_run_is_told(run: dict[str, Any], hopeless: bool, told: str) 
 @pytest.mark.parametrize(
     ("locks", "told", "mend"),
     [
-        (["kall"], "began at then and has not reported its end, and its session is gone", "run the migration Job again"),
+        (["kall"], "began at then and has not reported its end, and its session is gone", "migrate) again: it finishes"),
         (["kall", f"k{MINE}"], "is under way since then", "or look why it failed"),
-        ([f"k{MINE}"], "has not reported its end", "run the migration Job again"),
-        (["kall", "kodd"], "has not reported its end", "run the migration Job again"),
+        ([f"k{MINE}"], "has not reported its end", "migrate) again: it finishes"),
+        (["kall", "kodd"], "has not reported its end", "migrate) again: it finishes"),
     ],
 )  # fmt: skip
 def test_a_run_that_has_not_ended_lives_as_long_as_its_lock(locks: list[str], told: str, mend: str) -> None:

@@ -70,7 +70,7 @@ def _initdb(command: list[str], fresh: Path, account: accounts.Account | None) -
         text=True,
         errors="replace",
         timeout=300,
-        **accounts.popen_options(account),  # type: ignore[call-overload]
+        **accounts.popen_options(account),  # type: ignore[call-overload]  # subprocess has no type for options in a dict
     )
     if done.returncode:
         raise errors.StillroomError(

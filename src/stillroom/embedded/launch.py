@@ -70,6 +70,6 @@ def spawn(command: list[str], log: Path, account: accounts.Account | None) -> in
             start_new_session=True,
             check=True,
             timeout=60,
-            **accounts.popen_options(account),  # type: ignore[call-overload]
+            **accounts.popen_options(account),  # type: ignore[call-overload]  # subprocess has no type for options in a dict
         )
     return int(done.stdout)

@@ -21,7 +21,13 @@ _LONGEST_STEP = 18
 
 @contextlib.contextmanager
 def watching(
-    title: str, services: Sequence[str], *, verbose: bool, quiet: bool, logs: bool = False
+    title: str,
+    services: Sequence[str],
+    *,
+    verbose: bool,
+    quiet: bool,
+    logs: bool = False,
+    failures: bool = True,
 ) -> Iterator[fleet.Watcher]:
     """A watcher for the duration of the block.
 
@@ -31,26 +37,30 @@ def watching(
         verbose: also show each step (without a terminal) and what the services' own code prints.
         quiet: show failures only (`--json`).
         logs: what services print is what people watch for.
+        failures: show those, too.
     """
     if quiet:
-        yield _Plain(title, len(services), verbose=False, steps=False, quiet=True)
+        yield _Plain(title, len(services), verbose=False, steps=False, quiet=True, failures=failures)
     elif sys.stderr.isatty() and not verbose:
-        with _Live(title, services, logs=logs) as live:
+        with _Live(title, services, logs=logs, failures=failures) as live:
             yield live
     else:
-        plain = _Plain(title, len(services), verbose=verbose or logs, steps=verbose, quiet=False)
-        yield plain
+        chatty = verbose or logs
+        yield _Plain(title, len(services), verbose=chatty, steps=verbose, quiet=False, failures=failures)
 
 
 class _Plain:
     """A line for each service that ends, and each line at once."""
 
-    def __init__(self, title: str, total: int, *, verbose: bool, steps: bool, quiet: bool) -> None:
+    def __init__(
+        self, title: str, total: int, *, verbose: bool, steps: bool, quiet: bool, failures: bool = True
+    ) -> None:
         self._total = total
         self._done = 0
         self._verbose = verbose
         self._steps = steps
         self._quiet = quiet
+        self._failures = failures
         self._lock = threading.Lock()
         if total and not quiet:
             self._say(f"{title}: {total} service{'s' if total != 1 else ''}")
@@ -77,7 +87,8 @@ class _Plain:
         """See `fleet.Watcher`."""
         self._done += 1
         if outcome.failure is not None:
-            self._say(f"[{self._done}/{self._total}] {service}: ✗ {_brief(service, outcome.failure)}")
+            if self._failures:
+                self._say(f"[{self._done}/{self._total}] {service}: ✗ {_brief(service, outcome.failure)}")
         elif not self._quiet:
             how = f"skipped: {outcome.skipped}" if outcome.skipped else f"✓ {outcome.seconds:.1f} s"
             self._say(f"[{self._done}/{self._total}] {service}: {how}")
@@ -97,13 +108,14 @@ class _Row:
 class _Live:
     """A row a service: its step and its time, redrawn while it works."""
 
-    def __init__(self, title: str, services: Sequence[str], *, logs: bool = False) -> None:
+    def __init__(self, title: str, services: Sequence[str], *, logs: bool = False, failures: bool = True) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._logs = logs
 
         self._title = title
+        self._failures = failures
         self._rows = {name: _Row() for name in services}
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=8, transient=True)
@@ -135,7 +147,7 @@ class _Live:
     def end(self, service: str, outcome: fleet.Outcome[Any]) -> None:
         """See `fleet.Watcher`."""
         self._rows[service].outcome = outcome
-        if outcome.failure is not None:
+        if outcome.failure is not None and self._failures:
             self._console.print(f"[red]✗[/] {service}: {_escape(_brief(service, outcome.failure))}")
 
     def _table(self) -> Table:

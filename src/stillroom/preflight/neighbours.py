@@ -33,7 +33,7 @@ def judge_neighbours(
             continue
         for other in services:
             theirs = reports[other.name].facts if other.name in reports else {}
-            if other is service or theirs.get("address") != mine["address"]:
+            if other is service or _place(theirs) != _place(mine):
                 continue
             both = _shared(service, other.name, mine, str(theirs.get("version_table") or ""))
             found.setdefault(service.name, []).extend(both)
@@ -41,6 +41,11 @@ def judge_neighbours(
             if name not in reports and beside.get(name):
                 found.setdefault(service.name, []).extend(_beside(service, name, mine, beside[name]))
     return found
+
+
+def _place(facts: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The database, however its host was written."""
+    return tuple(facts.get(each) for each in ("host", "port", "database"))
 
 
 def _beside(service: model.Service, other: str, mine: Mapping[str, Any], table: str) -> list[Finding]:

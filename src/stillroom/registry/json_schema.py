@@ -54,7 +54,7 @@ def _descriptions() -> dict[str, dict[str, str]]:
         for field, under in zip(node.body, node.body[1:], strict=False):
             is_text = isinstance(under, ast.Expr) and isinstance(under.value, ast.Constant)
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
-                words = str(under.value.value).split()  # type: ignore[attr-defined]  # is_text
+                words = str(under.value.value).split()  # type: ignore[attr-defined]  # a constant: `is_text`
                 found.setdefault(node.name, {})[field.target.id] = " ".join(words)
     return found
 

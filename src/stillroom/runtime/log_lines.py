@@ -25,7 +25,7 @@ from typing import Any
 
 from . import faults, secrecy
 
-__all__ = ["FORMATS", "Log", "chosen_format", "render"]
+__all__ = ["FORMATS", "Log", "chosen_format", "format_in_any_case", "render"]
 
 FORMATS = ("console", "json")
 
@@ -49,6 +49,14 @@ def chosen_format(environ: Mapping[str, str] | None = None) -> str:
             "log-format-unknown", f"LOG_FORMAT is {said!r}", "set LOG_FORMAT to console or json, or leave it unset"
         )
     return said
+
+
+def format_in_any_case(environ: Mapping[str, str] | None = None) -> str:
+    """The same; `console` where `LOG_FORMAT` makes no sense: for what has to be told then."""
+    try:
+        return chosen_format(environ)
+    except faults.WrongRequest:
+        return FORMATS[0]
 
 
 def render(level: str, event: str, fields: Mapping[str, Any], *, form: str = "console", colour: bool = False) -> str:
@@ -107,7 +115,8 @@ class Log:
         self.line("warning", event, fields)
 
     def error(self, event: str, /, **fields: Any) -> None:
-        """What ended it."""
+        """What ended it; told in any case, on the console where `LOG_FORMAT` makes no sense."""
+        self._form = self._form or format_in_any_case()
         self.line("error", event, fields)
 
     def line(self, level: str, event: str, fields: Mapping[str, Any]) -> None:

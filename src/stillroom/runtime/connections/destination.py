@@ -15,14 +15,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    class UrlParts(Protocol):
+        """What is asked of a URL: SQLAlchemy's has it, and so has `verifying.plain_url.PlainUrl`."""
+
+        @property
+        def username(self) -> str | None:
+            """Of the role."""
+
+        @property
+        def password(self) -> str | None:
+            """Of the role."""
+
+        @property
+        def host(self) -> str | None:
+            """As it is written."""
+
+        @property
+        def port(self) -> int | None:
+            """As it is written."""
+
+        @property
+        def database(self) -> str | None:
+            """As it is written."""
+
+        @property
+        def query(self) -> Mapping[str, str | tuple[str, ...]]:
+            """The options; one that stands several times has several values."""
+
 
 __all__ = [
     "DEFAULT_PORT",
     "Address",
+    "as_given",
     "database",
     "default_host",
     "endpoints",
+    "in_brackets",
     "normalised_host",
     "service_settings",
     "settings_of",
@@ -44,15 +75,31 @@ class Address:
             comma-separated where the URL names several hosts.
         port: the first port.
         database: as the server knows it, case kept.
+        given: the host as it was given, which is how people are told of it; "": as `host`.
     """
 
     host: str
     port: int
     database: str
+    given: str = dataclasses.field(default="", compare=False)
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}/{self.database}"
+        return f"{in_brackets(self.told)}:{self.port}/{self.database}"
+
+    @property
+    def told(self) -> str:
+        """The host as people know it: `127.0.0.1` where that was given."""
+        return self.given or self.host
+
+    @property
+    def key(self) -> str:
+        """The same text for the same database, however its host was given."""
+        return f"{in_brackets(self.host)}:{self.port}/{self.database}"
+
+
+def in_brackets(host: str) -> str:
+    """A host as it stands before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def normalised_host(host: str) -> str:
@@ -65,8 +112,17 @@ def normalised_host(host: str) -> str:
     return "localhost" if host in _LOCAL_NAMES else host
 
 
-def endpoints(url: URL) -> tuple[tuple[str, int], ...]:
+def endpoints(url: UrlParts) -> tuple[tuple[str, int], ...]:
     """Every (host, port) that a URL may lead to, normalised, in order: one, unless it names several hosts.
+
+    Raises:
+        ValueError: a port is no number.
+    """
+    return tuple((normalised_host(host), port) for host, port in as_given(url))
+
+
+def as_given(url: UrlParts) -> tuple[tuple[str, int], ...]:
+    """The same with each host as it was given: `127.0.0.1` stays that.
 
     Raises:
         ValueError: a port is no number.
@@ -81,11 +137,11 @@ def endpoints(url: URL) -> tuple[tuple[str, int], ...]:
     found = []
     for index, (host, port) in enumerate(pairs):
         number = int(port or defaults[index if len(defaults) > 1 else 0])
-        found.append((normalised_host(host or default_host(number)), number))
+        found.append(((host or default_host(number)).strip().strip("[]"), number))
     return tuple(found)
 
 
-def written(url: URL) -> list[tuple[str, str | None]]:
+def written(url: UrlParts) -> list[tuple[str, str | None]]:
     """(host, port) as the URL itself has them; an empty host where it has only a port, no pair where it has neither.
 
     `?hostaddr=` and `?host=` (repeated, or `a:1,b:2`) go before the authority, as in the drivers.
@@ -102,14 +158,14 @@ def written(url: URL) -> list[tuple[str, str | None]]:
     return pairs
 
 
-def database(url: URL) -> str:
+def database(url: UrlParts) -> str:
     """The database that a URL leads to; without a name in it, that of the service file, of PGDATABASE, or the user's."""
     settings = settings_of(url)
     named = url.database or _option(url, "dbname", "database") or settings.get("dbname")
     return named or os.environ.get("PGDATABASE") or user(url) or getpass.getuser()
 
 
-def user(url: URL) -> str:
+def user(url: UrlParts) -> str:
     """The role that a URL, its service file or PGUSER names; empty if none does."""
     named = url.username or _option(url, "user") or settings_of(url).get("user")
     return named or os.environ.get("PGUSER") or ""
@@ -141,7 +197,7 @@ def service_settings(name: str, file: str = "") -> dict[str, str]:
     return dict(parser[name]) if parser.has_section(name) else {}
 
 
-def settings_of(url: URL) -> dict[str, str]:
+def settings_of(url: UrlParts) -> dict[str, str]:
     """What the service file says about the service that the URL, or PGSERVICE, names."""
     return service_settings(_option(url, "service") or os.environ.get("PGSERVICE", ""), _option(url, "servicefile"))
 
@@ -151,7 +207,7 @@ def _split(value: str | tuple[str, ...]) -> list[str]:
     return [part.strip() for each in values for part in each.split(",") if part.strip()]
 
 
-def _option(url: URL, *names: str) -> str:
+def _option(url: UrlParts, *names: str) -> str:
     for name in names:
         value = url.query.get(name)
         if value:

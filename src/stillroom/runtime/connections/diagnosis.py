@@ -168,14 +168,14 @@ class _Finding:
     def _database_unreachable(self) -> tuple[str, str]:
         return (
             f"No PostgreSQL answers for {self.address}: {self.text}",
-            f"Check that the server runs and can be reached from here: pg_isready -h {self.address.host} "
+            f"Check that the server runs and can be reached from here: pg_isready -h {self.address.told} "
             f"-p {self.address.port}",
         )
 
     def _database_missing(self) -> tuple[str, str]:
         return (
-            f"The server {self.address.host}:{self.address.port} has no database {self.address.database!r}",
-            f"Create it: createdb -h {self.address.host} -p {self.address.port} {self.address.database}"
+            f"The server {self.address.told}:{self.address.port} has no database {self.address.database!r}",
+            f"Create it: createdb -h {self.address.told} -p {self.address.port} {self.address.database}"
             f" (or correct the name in the URL)",
         )
 

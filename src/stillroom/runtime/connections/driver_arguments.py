@@ -6,7 +6,7 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
+    from . import destination
 
 __all__ = ["arguments"]
 
@@ -42,7 +42,7 @@ _LIBPQ_IGNORES = (
 )
 
 
-def arguments(url: URL, driver: str, connect_timeout: float, application_name: str) -> dict[str, Any]:
+def arguments(url: destination.UrlParts, driver: str, connect_timeout: float, application_name: str) -> dict[str, Any]:
     """What the connect function of a driver is called with.
 
     Args:

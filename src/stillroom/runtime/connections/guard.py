@@ -54,11 +54,16 @@ class Violation(faults.RefusedFault):
         through: the driver or layer that noticed it.
         where: file and line of the service's code; empty when not known.
         advice: how the service's code gets the right URL; empty when not known.
+        key: of the address that was attempted (`Address.key`); empty where it is no whole address.
+
+    Attributes:
+        key: the same.
     """
 
-    def __init__(self, attempted: str, expected: str, through: str, where: str, advice: str) -> None:
+    def __init__(self, attempted: str, expected: str, through: str, where: str, advice: str, key: str = "") -> None:
         place = f" ({where})" if where else ""
-        self._arguments = (attempted, expected, through, where, advice)
+        self.key = key
+        self._arguments = (attempted, expected, through, where, advice, key)
         super().__init__(
             "wrong-database",
             f"The service's code tried to connect to {attempted} through {through}{place}, "
@@ -185,18 +190,19 @@ def _check(endpoints: Sequence[tuple[str, int]], database: str | None, through: 
     right = database is None or database == watch.expected.database
     for host, port in endpoints:
         if not right or not _allowed(watch, host, port):
-            _refuse(str(urls.Address(destination.normalised_host(host), port, database or "?")), through)
+            attempted = urls.Address(destination.normalised_host(host), port, database or "?", host)
+            _refuse(str(attempted), through, attempted.key)
 
 
 def _allowed(watch: _Watch, host: str, port: int) -> bool:
     return any(servers.same(host, port, *endpoint) for endpoint in watch.endpoints)
 
 
-def _refuse(attempted: str, through: str) -> None:
+def _refuse(attempted: str, through: str, key: str = "") -> None:
     watch = _watching()
     if watch is None:
         return
-    violation = Violation(attempted, str(watch.expected), through, _place(), watch.advice)
+    violation = Violation(attempted, str(watch.expected), through, _place(), watch.advice, key)
     watch.violations.append(violation)
     raise violation
 

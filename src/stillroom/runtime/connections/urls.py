@@ -86,7 +86,8 @@ def address(url: str | URL) -> Address:
     """
     parsed = parse(url)
     pairs = endpoints(parsed)
-    return Address(",".join(dict.fromkeys(host for host, _ in pairs)), pairs[0][1], destination.database(parsed))
+    host, given = (",".join(dict.fromkeys(each for each, _ in some)) for some in (pairs, destination.as_given(parsed)))
+    return Address(host, pairs[0][1], destination.database(parsed), given)
 
 
 def endpoints(url: str | URL) -> tuple[tuple[str, int], ...]:

@@ -227,7 +227,7 @@ def _explicit_names(models: Models) -> Iterator[_KEY]:
     from alembic.util import sqla_compat
     from sqlalchemy.dialects import postgresql
 
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     for metadata in models.metadatas:
         for table in metadata.tables.values():
             of_columns = [each for column in table.columns for each in column.constraints]

@@ -175,11 +175,11 @@ def _frozen_date() -> Iterator[None]:
     from alembic.script import ScriptDirectory
 
     original = ScriptDirectory._generate_create_date
-    ScriptDirectory._generate_create_date = lambda self: _EPOCH  # type: ignore[method-assign]
+    ScriptDirectory._generate_create_date = lambda self: _EPOCH  # type: ignore[method-assign]  # for this block only
     try:
         yield
     finally:
-        ScriptDirectory._generate_create_date = original  # type: ignore[method-assign]
+        ScriptDirectory._generate_create_date = original  # type: ignore[method-assign]  # as it was
 
 
 @contextlib.contextmanager
@@ -196,7 +196,7 @@ def _hooks_may_fail(draft: Draft) -> Iterator[None]:
         except (CommandError, OSError) as error:
             draft.unformatted.append(f"a hook in [post_write_hooks] can't be run here: {str(error).splitlines()[0]}")
 
-    write_hooks._run_hooks = run  # type: ignore[assignment]
+    write_hooks._run_hooks = run  # type: ignore[assignment]  # takes whatever a version of Alembic gives it
     try:
         yield
     finally:

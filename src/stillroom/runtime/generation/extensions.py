@@ -24,7 +24,7 @@ def needed(declared: Iterable[str], metadatas: Iterable[Any], created: Mapping[s
     from sqlalchemy.dialects import postgresql
 
     found = dict.fromkeys(declared, "declared in services.yaml")
-    dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     for metadata in metadatas:
         for table in metadata.tables.values():
             for name in _of_table(table, dialect):

@@ -226,11 +226,11 @@ def _following(head: str) -> Iterator[None]:
     def generate_revision(self: ScriptDirectory, revid: str, message: str | None, **arguments: Any) -> Any:
         return original(self, revid, message, **{**arguments, "head": head})
 
-    ScriptDirectory.generate_revision = generate_revision  # type: ignore[method-assign,assignment]
+    ScriptDirectory.generate_revision = generate_revision  # type: ignore[method-assign,assignment]  # passes on what it does not name
     try:
         yield
     finally:
-        ScriptDirectory.generate_revision = original  # type: ignore[method-assign]
+        ScriptDirectory.generate_revision = original  # type: ignore[method-assign]  # as it was
 
 
 def renames(changed: catalog.Difference) -> list[str]:

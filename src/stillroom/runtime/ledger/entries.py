@@ -19,7 +19,9 @@ __all__ = [
     "OUTCOMES",
     "REFUSED",
     "RUNNING",
+    "STAMPS",
     "TERMINATED",
+    "UNDOES",
     "AppliedRevision",
     "Fingerprint",
     "Run",
@@ -35,6 +37,10 @@ REFUSED = "refused"
 TERMINATED = "terminated"
 OUTCOMES = (RUNNING, DONE, NOTHING, FAILED, REFUSED, TERMINATED)
 """How a run ended, or that it has not."""
+
+UNDOES = "revisions_to_undo"
+STAMPS = "revisions_to_stamp"
+_WHAT = {"downgrade": UNDOES, "stamp": STAMPS}
 
 EXPAND = "expand"
 CONTRACT = "contract"
@@ -55,7 +61,8 @@ class Run:
         host: the machine or pod.
         last_attempt: nobody will try again after this one (a Job's last retry).
         id, started, finished, outcome, fatal, error, seconds, lock_wait_seconds, retries, measures: kept by the ledger;
-            `fatal`: trying again can't help; times are aware; `measures` are JSON-able numbers by name.
+            `fatal`: trying again can't help; times are aware; `measures` are JSON-able numbers by name: `UNDOES`, how many
+            revisions a downgrade undoes, `STAMPS`, how many a stamp notes.
     """
 
     service: str
@@ -79,9 +86,14 @@ class Run:
     retries: int = 0
     measures: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
+    @property
+    def what(self) -> str:
+        """`migrate`; `downgrade`, of one that undoes revisions; `stamp`, of one that runs none."""
+        return next((name for name, measure in _WHAT.items() if self.measures.get(measure)), "migrate")
+
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form; times in ISO 8601."""
-        told = dataclasses.asdict(self)
+        """JSON-able form, with `what` it was; times in ISO 8601."""
+        told = {**dataclasses.asdict(self), "what": self.what}
         for name in ("started", "finished"):
             told[name] = told[name].isoformat() if told[name] is not None else None
         return {key: list(value) if isinstance(value, tuple) else value for key, value in told.items()}

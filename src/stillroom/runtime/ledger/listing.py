@@ -5,17 +5,28 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from . import tables
 from .entries import AppliedRevision, Run
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["readable", "revisions_of", "runs"]
+__all__ = ["FOREIGN", "MISSING", "READABLE", "UNREADABLE", "revisions_of", "runs", "state"]
 
-_READABLE = """
-SELECT count(*) FROM pg_class c
-WHERE c.relkind = 'r' AND c.relname IN ('run', 'revision') AND c.relnamespace = to_regnamespace('stillroom')::oid
-  AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+READABLE = "readable"
+UNREADABLE = "unreadable"
+MISSING = "missing"
+FOREIGN = "foreign"
+
+_STATE = f"""
+SELECT CASE WHEN n.oid IS NULL THEN '{MISSING}'
+            WHEN coalesce(left(obj_description(n.oid, 'pg_namespace'), {len(tables.MARK)}) <> '{tables.MARK}', true)
+            THEN '{FOREIGN}'
+            WHEN (SELECT count(*) FROM pg_class c
+                  WHERE c.relkind = 'r' AND c.relname IN ('run', 'revision') AND c.relnamespace = n.oid
+                    AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) = 2
+            THEN '{READABLE}' ELSE '{UNREADABLE}' END
+FROM (VALUES (to_regnamespace('{tables.SCHEMA}')::oid)) AS n (oid)
 """
 _RUNS = """
 SELECT id, service, version_table, started, finished, outcome, fatal, last_attempt, error, from_revisions, to_revisions,
@@ -31,16 +42,19 @@ FROM stillroom.revision WHERE run = ANY (CAST(:runs AS bigint[])) ORDER BY id
 _TUPLES = ("from_revisions", "to_revisions", "target")
 
 
-def readable(conn: Connection) -> bool:
-    """Whether there is a ledger that this role may read."""
-    return bool(conn.exec_driver_sql(_READABLE).scalar() == 2)
+def state(conn: Connection) -> str:
+    """Whether there is a ledger: `readable`; `unreadable` by this role; `missing`: no migration has made one yet.
+
+    `foreign`: a schema of its name is there that is none.
+    """
+    return str(conn.exec_driver_sql(_STATE).scalar_one())
 
 
 def runs(conn: Connection, version_table: str | None = None, *, most: int = 20) -> list[Run]:
     """The newest runs, the newest first.
 
     Args:
-        conn: the ledger is `readable`.
+        conn: the ledger is readable (`state`).
         version_table: as `entries.noted_in` writes it; None: of every service that shares the database.
         most: how many.
     """

@@ -33,10 +33,11 @@ WITH gone AS (
                ELSE CAST(:from_revisions AS text[]) END
     WHERE version_table = CAST(:version_table AS text) AND outcome = 'running'
 )
-INSERT INTO stillroom.run (service, version_table, target, from_revisions, image, commit, actor, host, last_attempt)
+INSERT INTO stillroom.run (service, version_table, target, from_revisions, image, commit, actor, host, last_attempt,
+                           measures)
 VALUES (CAST(:service AS text), CAST(:version_table AS text), CAST(:target AS text[]), CAST(:from_revisions AS text[]),
         CAST(:image AS text), CAST(:commit AS text), CAST(:actor AS text), CAST(:host AS text),
-        CAST(:last_attempt AS boolean))
+        CAST(:last_attempt AS boolean), CAST(:measures AS jsonb))
 RETURNING id
 """
 _APPLIED = """
@@ -70,7 +71,8 @@ def begin(conn: Connection, run: Run) -> int:
 
     Args:
         conn: in autocommit; the ledger is there (`tables.ensure`).
-        run: service, version table, target, revisions before, origin (`entries.origin`) and `last_attempt` are taken.
+        run: service, version table, target, revisions before, origin (`entries.origin`), `last_attempt` and `measures` are
+            taken.
     """
     values = {
         "service": run.service,
@@ -82,6 +84,7 @@ def begin(conn: Connection, run: Run) -> int:
         "actor": run.actor,
         "host": run.host,
         "last_attempt": run.last_attempt,
+        "measures": json.dumps(dict(run.measures), sort_keys=True),
     }
     return int(_one(conn, _BEGIN, values))
 

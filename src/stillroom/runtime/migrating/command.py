@@ -44,10 +44,10 @@ def main(argv: Sequence[str], finished: Finished | None = None) -> int:
 
 def _ended(arguments: argparse.Namespace, log: log_lines.Log, work: Callable[[], dict[str, Any]]) -> int:
     """The one place that says how it ended."""
-    failed = _FAILED[arguments.command]
+    failed, service = _FAILED[arguments.command], described.name_of(arguments)
 
     def said(fault: faults.Fault, code: int) -> int:
-        log.error(f"{failed}: {fault.message}", code=fault.code, mend=fault.mend)
+        log.error(f"{failed}: {fault.message}", service=service, code=fault.code, mend=fault.mend)
         last_word.write(failed, fault, arguments.termination_log)
         if arguments.json:
             document.failed(fault, code)

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .. import facts, faults
+from ..verifying import url_choice, url_parts
 
-__all__ = ["DIRECT", "add_arguments", "service"]
+__all__ = ["DIRECT", "add_arguments", "name_of", "service"]
 
 DIRECT = "MIGRATION_DATABASE_URL"
 """The variable with the URL of the server itself, where services use a pooler."""
@@ -31,7 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="its alembic.ini or pyproject.toml (default: found by its name)"
     )
     parser.add_argument("--section", default="alembic", metavar="NAME", help="the section of the ini file")
-    parser.add_argument("--url-variable", metavar="NAME", help="the variable that env.py reads its URL from")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--url-variable", metavar="NAME", help="the variable that env.py reads its URL from")
+    which.add_argument(
+        "--url-variables", metavar="PART=NAME,…", help="those that it reads parts of it from: host=DB_HOST,…"
+    )
     parser.add_argument("--schemas", metavar="A,B", help="schemas that it owns (default: all of its database)")
     parser.add_argument("--version-table", metavar="NAME", help="its version table (default: as env.py says)")
     parser.add_argument("--version-table-schema", metavar="NAME", help="the schema of that")
@@ -63,7 +68,19 @@ def service(given: argparse.Namespace, environ: Mapping[str, str] | None = None)
         service_role=getattr(given, "service_role", None) or said.get(ROLE) or None,
         grants=_listed(getattr(given, "grants", None) or said.get(GRANTS)),
     )
+    parts = None if given.url_variable or said.get(url_choice.VARIABLE) else url_parts.named(given.url_variables, said)
+    if parts is not None:
+        if not said.get(DIRECT):
+            url_parts.url(parts, said)  # what is not set is told at once
+        return dataclasses.replace(found, url={"variables": parts}, url_variable=url_choice.DEFAULT)
     return dataclasses.replace(found, url_variable=_url_variable(given.url_variable, found, said))
+
+
+def name_of(given: argparse.Namespace, environ: Mapping[str, str] | None = None) -> str:
+    """The name of the service that is meant, whether it can be found or not."""
+    named = given.service or (os.environ if environ is None else environ).get(SERVICE) or ""
+    folder = Path(given.config).absolute().parent if given.config else Path.cwd()
+    return Path(named).name or folder.name or "service"
 
 
 def _config(given: str | None, named: str) -> Path:
@@ -83,7 +100,6 @@ def _config(given: str | None, named: str) -> Path:
 def _url_variable(given: str | None, service: facts.ServiceFacts, said: Mapping[str, str]) -> str:
     """The variable that env.py reads, chosen as `verify` chooses it; where MIGRATION_DATABASE_URL is set it may be empty."""
     from ..projects import locations
-    from ..verifying import url_choice
 
     named = given or said.get(url_choice.VARIABLE)
     if named and said.get(DIRECT):

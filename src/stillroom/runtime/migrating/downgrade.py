@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .. import faults, log_lines
 from ..applying import situation, upgrade
 from ..connections import connection, sqltext
+from ..ledger import entries
 from ..projects import project
 from ..reading import known_sql, revision_target
 from . import described, migrate, protection, record, retrying, settings, told
@@ -161,6 +162,7 @@ def carry_out(
             )
         noted = record.Record(held, now, wanted, tell)
         with migrate.noting(noted, now, held):
+            noted.measures[entries.UNDOES] = len(planned.reverted)
             noted.begin(planned.target)
             runner = retrying.Runner(held, wanted, noted, tell, back=True)
             after = runner.run(

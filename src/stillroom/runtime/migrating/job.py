@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults, log_lines
@@ -59,7 +59,7 @@ class Asked:
             recreate.recreate(self.service, self.wanted, tell, self.environ)
         project.enter(self.service)
         done = migrate.migrate(self.service, self.wanted, tell)
-        self.log.info(_line(done), service=self.service.name)
+        self._say(done)
         self.log.info(_COMPLETED)
         return {
             **done.to_dict(),
@@ -69,6 +69,21 @@ class Asked:
             "repaired": list(done.repaired),
             "granted": list(done.granted),
         }
+
+    def _say(self, done: migrate.Migration) -> None:
+        """The documented line, and which revisions that were."""
+        now = ",".join(done.after.standing.applied)
+        if done.outcome != "upgraded":
+            self.log.info(_line(done), service=self.service.name, current_revision=now)
+            return
+        self.log.info(_APPLIED, service=self.service.name)
+        self.log.info(
+            "Revisions applied",
+            service=self.service.name,
+            previous_revision=",".join(done.before.standing.applied) or "base",
+            current_revision=now,
+            revisions=_shortened(done.target.pending),
+        )
 
 
 def ask(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str, str] | None = None) -> Asked:
@@ -105,13 +120,17 @@ _APPLIED = "Migrations applied successfully"
 _AHEAD = "Database is ahead of this image - no pending migrations"
 _AT_HEAD = "Database is at head already - no pending migrations"
 _COMPLETED = "Migration job completed successfully"
+_SHOWN = 20
 _ACTIONS = {"upgraded": "migrations_applied", "nothing to do": "already_at_head"}
 
 
 def _line(done: migrate.Migration) -> str:
-    if done.outcome == "upgraded":
-        return _APPLIED
     return _AHEAD if done.before.standing.state == "ahead" else _AT_HEAD
+
+
+def _shortened(revisions: Sequence[str]) -> list[str]:
+    more = len(revisions) - _SHOWN
+    return [*revisions[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _policy(said: Mapping[str, str]) -> str:
@@ -127,7 +146,7 @@ def _policy(said: Mapping[str, str]) -> str:
 def _nothing_to_do(found: Verdict, log: log_lines.Log) -> dict[str, Any]:
     if not found.ready:
         log.warning(found.message.removeprefix("DB not ready: "), mend=found.mend)
-    log.info(_AT_HEAD, service=found.service)
+    log.info(_AT_HEAD, service=found.service, current_revision=found.current_revision)
     log.info(_COMPLETED)
     return {
         "outcome": "nothing to do",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from .. import faults
 from ..connections import blocking
 from ..ledger import lock_key
-from . import session
+from . import lock_holder, session
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -28,13 +28,6 @@ __all__ = ["Lock", "held", "key"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
-_HOLDER = """
-SELECT a.pid, coalesce(a.application_name, ''), coalesce(left(regexp_replace(a.query, '[[:space:]]+', ' ', 'g'), 120), ''),
-       coalesce(extract(epoch FROM clock_timestamp() - a.backend_start), 0)::bigint
-FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = {key}
-  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-"""
 _MINE = """
 SELECT pg_backend_pid(), EXISTS (
   SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'advisory' AND l.granted
@@ -83,12 +76,12 @@ class Lock:
             raise _lost("the session that took it is another one now: a pooler stands between")
 
     def beat(self, conn: Connection) -> None:
-        """What the session does every while: it shows what is under way, and notes who blocks."""
-        self._kept(conn)
+        """What the session does every while: it notes who blocks, and shows what is under way, which stands there then."""
         if self.watched:
             seen = blocking.of_sessions(conn, self.watched)
             if seen:
                 self.blockers = seen
+        self._kept(conn)
 
     def cancel(self) -> None:
         """Cancels what the service's own connections are at, if anything."""
@@ -115,13 +108,13 @@ class Lock:
             raise _lost("it was not there any more when it was to be given back")
 
     def _kept(self, conn: Connection) -> bool:
-        about = f"/* stillroom migrates: {self.doing.replace('*/', '')} */ " if self.doing else ""
+        about = lock_holder.comment(self.doing, self.watched)
         pid, there = conn.exec_driver_sql(f"{about}{_MINE.format(key=self.key)}").one()
         return bool(there) and int(pid) == self.pid
 
 
 @contextlib.contextmanager
-def held(opened: session.Session, table: str, wait: float, tell: telling.Tell) -> Iterator[Lock]:
+def held(opened: session.Session, table: str, wait: float, tell: telling.Tell, doing: str = "") -> Iterator[Lock]:
     """Holds the lock for as long as the block lasts.
 
     Args:
@@ -129,6 +122,7 @@ def held(opened: session.Session, table: str, wait: float, tell: telling.Tell) -
         table: the version table, `schema.name`.
         wait: seconds to wait for whoever holds it.
         tell: is told whom it waits for.
+        doing: what is under way first, for those who wait for it.
 
     Raises:
         faults.DatabaseFault: `migration-locked`, naming the holder; `lock-lost`.
@@ -137,7 +131,8 @@ def held(opened: session.Session, table: str, wait: float, tell: telling.Tell) -
         lambda conn: tuple(conn.exec_driver_sql("SELECT current_database()::text, pg_backend_pid()").one())
     )
     number = key(database, table)
-    lock = Lock(opened, number, pid, _acquire(opened, number, f"{table} of {database}", wait, tell))
+    waited = _acquire(opened, number, f"{table} of {database}", wait, tell)
+    lock = Lock(opened, number, pid, waited, doing=doing)
     opened.beat = lock.beat
     try:
         lock.check()
@@ -155,11 +150,12 @@ def _acquire(opened: session.Session, number: int, what: str, wait: float, tell:
     while not opened.run(lambda conn: _try(conn, number)):
         waited = time.monotonic() - begun
         if waited >= wait:
-            raise _locked(what, wait, opened.run(lambda conn: _holder(conn, number)))
+            raise _locked(what, wait, opened.run(lambda conn: lock_holder.find(conn, number)))
         if not told:
             told = True
             tell.step("wait for lock")
-            tell.warn(f"another migrator is at {what}: {_described(opened.run(lambda conn: _holder(conn, number)))}")
+            holder = opened.run(lambda conn: lock_holder.find(conn, number))
+            tell.warn(f"another migrator is at {what}: {lock_holder.described(holder)}")
         time.sleep(min(pause * random.uniform(0.5, 1.5), wait - waited))  # noqa: S311 - so that they do not ask in step
         pause = min(pause * 1.5, _LONGEST_PAUSE)
     return time.monotonic() - begun
@@ -169,34 +165,13 @@ def _try(conn: Connection, number: int) -> bool:
     return bool(conn.exec_driver_sql(f"SELECT pg_catalog.pg_try_advisory_lock({number})").scalar())
 
 
-@dataclasses.dataclass(frozen=True)
-class _Holder:
-    pid: int
-    application: str
-    query: str
-    seconds: int
-
-
-def _holder(conn: Connection, number: int) -> _Holder | None:
-    row = conn.exec_driver_sql(_HOLDER.format(key=number)).first()
-    return None if row is None else _Holder(*row)
-
-
-def _described(holder: _Holder | None) -> str:
-    if holder is None:
-        return "a session that has ended since"
-    application = f", application {holder.application!r}" if holder.application else ""
-    query = f", query: {holder.query}" if holder.query else ""
-    return f"session {holder.pid}{application}, connected for {holder.seconds} s{query}"
-
-
-def _locked(what: str, wait: float, holder: _Holder | None) -> faults.DatabaseFault:
+def _locked(what: str, wait: float, holder: lock_holder.Holder | None) -> faults.DatabaseFault:
     ends = f"; if it hangs: SELECT pg_terminate_backend({holder.pid});" if holder is not None else ""
     return faults.DatabaseFault(
         "migration-locked",
-        f"the lock for {what} was not to be had within {wait:g} s: it is held by {_described(holder)}",
+        f"the lock for {what} was not to be had within {wait:g} s: it is held by {lock_holder.described(holder)}",
         f"let that migration end and run this again, or wait longer (--lock-wait){ends}",
-        data={"holder": None if holder is None else dataclasses.asdict(holder)},
+        data={"holder": None if holder is None else holder.to_dict()},
     )
 
 

@@ -24,6 +24,7 @@ from . import (
     exits,
     grants,
     lock,
+    lock_holder,
     pooler,
     proving,
     record,
@@ -132,11 +133,12 @@ def locked(found: situation.Situation, wanted: settings.Settings, tell: telling.
     Raises:
         faults.Fault: `pooler-in-between`, `migration-locked`, `lock-lost`; what connecting gives.
     """
-    name = f"stillroom migrate {found.service.name}"[:63]
+    name = f"{lock_holder.APPLICATION} {found.service.name}"[:63]
     every = min(1.0, wanted.lock_timeout / 4) if wanted.lock_timeout else 1.0
     with pooler.told(found.url), _connected(session.Session(found.url, name, every)) as opened:
         pooler.refuse(opened, found.url)
-        with lock.held(opened, found.noted_in, wanted.lock_wait, tell) as held, termination.cancelling(held):
+        about = f"{found.service.name}, looking what is pending"
+        with lock.held(opened, found.noted_in, wanted.lock_wait, tell, about) as held, termination.cancelling(held):
             yield held
 
 

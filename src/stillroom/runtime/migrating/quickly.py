@@ -33,7 +33,7 @@ def at_head(
     from ..verifying import expected, verification
 
     said = os.environ if environ is None else environ
-    url = said.get(service.given_url_variable or service.url_variable)
+    url = _url(service, said)
     if not url:
         return None
     try:
@@ -50,6 +50,14 @@ def at_head(
     except faults.Fault:  # what is wrong is told by the whole way
         return None
     return found if _settled(found) else None
+
+
+def _url(service: facts.ServiceFacts, said: Mapping[str, str]) -> str | None:
+    if service.given_url_variable or not service.url:
+        return said.get(service.given_url_variable or service.url_variable)
+    from ..verifying import url_parts
+
+    return url_parts.url(service.url["variables"], said)
 
 
 def _settled(found: Verdict) -> bool:

@@ -124,6 +124,7 @@ class Record:
             actor=told["actor"],
             host=told["host"],
             last_attempt=self._wanted.last_attempt,
+            measures=self.measures,
         )
 
     @property

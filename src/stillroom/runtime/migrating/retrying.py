@@ -109,7 +109,7 @@ class Runner:
     def _pause(self, found: situation.Situation, fault: faults.Fault, went: walk.Walk, tries: int) -> None:
         """Says who was in the way, and waits a while that nobody can foretell."""
         self._record.retries += 1
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tries - 1)) * random.uniform(0.5, 1.0)  # noqa: S311
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tries - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         what = f"revision {went.current.revision}" if went.current is not None else "the upgrade"
         self._tell.warn(
             f"{found.service.name}: {what} got no lock within {self._wanted.lock_timeout:g} s and was rolled back; "

@@ -10,6 +10,7 @@ from typing import Any
 from .. import faults, log_lines
 from ..applying import adopt, situation, upgrade
 from ..connections import connection
+from ..ledger import entries
 from ..projects import project
 from ..reading import revision_target
 from ..standing import state
@@ -83,6 +84,7 @@ def stamp(found: situation.Situation, wanted: settings.Settings, tell: told.Told
             )
         noted = record.Record(held, now, wanted, tell)
         with migrate.noting(noted, now, held):
+            noted.measures[entries.STAMPS] = len(rows)
             noted.begin(rows)
             _write(now, rows)
             noted.done(rows)

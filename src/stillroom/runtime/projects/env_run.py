@@ -84,7 +84,7 @@ class _Watch:
 
     def __init__(self, service: str, url: str | None) -> None:
         self._service = service
-        self._own = str(urls.address(url)) if url else ""
+        self._own = urls.address(url).key if url else ""
         self._env = ""
         self._asked_for_mode = False
         self._given: list[Any] = []
@@ -182,7 +182,7 @@ class _Watch:
         if self._certain_before:
             return True
         if isinstance(fault, guard.Violation):
-            return fault.data["attempted"] not in (self._own, str(urls.address(NOWHERE)))
+            return fault.key not in (self._own, urls.address(NOWHERE).key)
         if isinstance(fault, faults.DatabaseFault) or self._error is None:
             return False
         frames = [frame.f_code.co_filename for frame in _frames(self._error)]

@@ -137,7 +137,7 @@ def judge_url(
         given: the URL that `env.py` gave to Alembic without a database; None: not known.
         right: the service's URL; None: it is not known.
     """
-    if written is None or (given and right and _address(given) == _address(right)):
+    if written is None or (given and right and _key(given) == _key(right)):
         return
     to = _address(written.url)
     found.warning(
@@ -154,4 +154,10 @@ def judge_url(
 def _address(url: str) -> str:
     with contextlib.suppress(faults.ProjectFault):
         return str(urls.address(url))
+    return ""
+
+
+def _key(url: str) -> str:
+    with contextlib.suppress(faults.ProjectFault):
+        return urls.address(url).key
     return ""

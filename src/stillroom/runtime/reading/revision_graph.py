@@ -257,7 +257,7 @@ class Graph:
         elif len(self.heads) > heads:
             mend = (
                 f"Join them: `alembic merge -m 'merge heads' {' '.join(self.heads)}`; or, if they are meant to be "
-                f"separate, declare `heads: {len(self.heads)}` in the registry."
+                f"separate, declare it: `heads: {len(self.heads)}` in the registry, `--heads {len(self.heads)}` for a Job."
             )
         return [
             Problem(

@@ -74,7 +74,7 @@ def names(metadata: Any) -> set[str]:
     """Names (`schema.type` or `type`) of the enum types that a metadata's columns use."""
     from sqlalchemy.dialects import postgresql
 
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     return {
         sqltext.full_name(enum.schema, str(enum.name))
         for table in metadata.tables.values()
@@ -92,7 +92,7 @@ def made_elsewhere(metadatas: Collection[Any], schema: str) -> list[str]:
     """
     from sqlalchemy.dialects import postgresql
 
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     labels: dict[Name, list[str]] = {}
     made: set[Name] = set()
     for metadata in metadatas:

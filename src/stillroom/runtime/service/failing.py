@@ -22,6 +22,13 @@ _Send = Callable[[_Message], Awaitable[None]]
 _App = Callable[[Any, _Receive, _Send], Awaitable[None]]
 
 
+_STARTUP_FAILED = 3
+"""With what uvicorn ends where a lifespan says that its start has failed."""
+
+_ended_by: list[faults.Fault] = []
+"""What ended the last start of this process, as it was logged; or nothing."""
+
+
 class FailsPlainly:
     """ASGI middleware: a start that failed for a reason that was logged ends without a traceback.
 
@@ -60,26 +67,44 @@ class FailsPlainly:
 
 @contextmanager
 def ends_plainly() -> Iterator[None]:
-    """For a program without a web server: a fault in the block ends the process with its line and its exit code.
+    """A fault in the block ends the process with its line and its exit code, also where a web server heard of it first.
 
         with ends_plainly():
-            asyncio.run(main())
+            asyncio.run(main())            # a worker; or
+            uvicorn.run("app.main:app")    # ends with 13 on an empty database, where uvicorn by itself ends with 3
 
     Raises:
-        SystemExit: for a `faults.Fault`; other exceptions come out as they are.
+        SystemExit: for a `faults.Fault`, and for uvicorn's own end after a start that one has ended; other exceptions come
+            out as they are.
     """
+    _ended_by.clear()
     try:
         yield
     except faults.Fault as fault:
         log(fault)
         sys.exit(exit_code(fault))
+    except SystemExit as ended:
+        if ended.code != _STARTUP_FAILED or not _ended_by:
+            raise
+        sys.exit(exit_code(_ended_by[0]))
 
 
-def log(fault: faults.Fault, lines: logs.Lines | None = None) -> None:
-    """Logs a fault as its one line, once."""
+def log(fault: faults.Fault, lines: logs.Lines | None = None, service: str = "") -> None:
+    """Logs a fault as its one line, once; as JSON with `service`, `state` (where the database was judged) and `code`."""
     if not getattr(fault, "logged", False):
-        fault.logged = True  # type: ignore[attr-defined]
-        (lines or logs.logger()).error(told(fault))
+        fault.logged = True  # type: ignore[attr-defined]  # for whoever meets it further up
+        _ended_by[:] = [fault]
+        (lines or logs.logger_of_errors()).error(told(fault), **logs.beside(**_about(fault, service)))
+
+
+def _about(fault: faults.Fault, service: str) -> dict[str, Any]:
+    judged = getattr(fault, "verdict", None)
+    named = {
+        "service": service or getattr(judged, "service", ""),
+        "state": getattr(judged, "state", ""),
+        "code": fault.code,
+    }
+    return {name: value for name, value in named.items() if value}
 
 
 def told(fault: faults.Fault) -> str:

@@ -103,7 +103,7 @@ class DatabaseInitManager:
         self.verdict = verdict
         if verdict.tables is None:  # it could not be asked, or there is nothing to ask
             verdict.need_ready()
-        self._log.info("Database state checked")
+        self._log.info("Database state checked", **logs.beside(service=self.service_name, state=verdict.state))
         for warning in verdict.warnings:
             self._log.warning(warning)
         verdict.need_ready()

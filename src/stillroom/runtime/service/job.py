@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import faults, log_lines
+from .. import log_lines
 from ..migrating import command, described
 from . import pushing
 
@@ -24,9 +24,9 @@ def main(argv: Sequence[str]) -> int:
     started = time.monotonic()
 
     def finished(arguments: argparse.Namespace, code: int, told: Mapping[str, Any]) -> None:
-        log = log_lines.Log(sys.stderr.write if arguments.json else None)
+        log = log_lines.Log(sys.stderr.write if arguments.json else None, form=log_lines.format_in_any_case())
         pushing.push_migration(
-            _service(arguments),
+            described.name_of(arguments),
             pushing.outcome(code, told.get("action")),
             time.monotonic() - started,
             revision=",".join(sorted(told.get("after") or ())),
@@ -36,10 +36,3 @@ def main(argv: Sequence[str]) -> int:
         )
 
     return command.main(argv, finished)
-
-
-def _service(arguments: argparse.Namespace) -> str:
-    try:
-        return described.service(arguments).name
-    except faults.Fault:  # that is why it failed, and has been said
-        return arguments.service or "unknown"

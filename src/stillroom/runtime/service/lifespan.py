@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import faults
+from ..connections import urls
 from . import database, failing, health, init_manager, logs, mode, readiness
 
 if TYPE_CHECKING:
@@ -117,14 +118,37 @@ def manager_of(of: Database) -> tuple[database.DatabaseManager, bool]:
     """The manager of what was given, and whether it was made here and has to be closed here.
 
     Raises:
-        faults.ProjectFault: `url-missing`, `url-invalid`.
+        faults.ProjectFault: `variable-missing`, where a function reads one that is not set; `url-missing`, `url-invalid`.
     """
-    given: Any = of() if callable(of) else of
+    given: Any = _called(of) if callable(of) else of
     if isinstance(given, database.DatabaseManager):
         return given, False
     if given is not None and hasattr(given, "sync_engine"):
         return database.DatabaseManager.of_engine(given), False
     return database.DatabaseManager(given), True
+
+
+def _called(of: Callable[[], Any]) -> Any:
+    """What the function gives; `lambda: os.environ["AUTH_DATABASE_URL"]` is the usual one."""
+    try:
+        return of()
+    except KeyError as error:
+        if not _of_environment(error):
+            raise
+        raise faults.ProjectFault(
+            "variable-missing",
+            f"the environment variable {error.args[0]}, which is to have the database's URL, is not set",
+            f"set it, as {urls.FORM}",
+            data={"variable": str(error.args[0])},
+        ) from error
+
+
+def _of_environment(error: KeyError) -> bool:
+    """Whether `os.environ` was asked for what it does not have."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__") == os.__name__
 
 
 async def _prepare(
@@ -167,4 +191,4 @@ class keeping:  # noqa: N801 - reads as a block
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, faults.Fault):
             self._found.fault = error
-            failing.log(error)
+            failing.log(error, service=self._found.service)

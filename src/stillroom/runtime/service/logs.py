@@ -9,10 +9,10 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
-from .. import log_lines
+from .. import faults, log_lines
 from . import extras
 
-__all__ = ["Lines", "configure_logging", "logger"]
+__all__ = ["Lines", "beside", "configure_logging", "logger", "logger_of_errors"]
 
 
 class Lines(Protocol):
@@ -38,8 +38,27 @@ def logger() -> Lines:
     if structlog is None:
         return log_lines.Log(form=log_lines.chosen_format())
     if structlog.is_configured():
-        return structlog.get_logger("stillroom")  # type: ignore[no-any-return]
-    return structlog.wrap_logger(_Written(), processors=_processors(structlog))  # type: ignore[no-any-return]
+        return structlog.get_logger("stillroom")  # type: ignore[no-any-return]  # `found` gives Any: it may be missing
+    return structlog.wrap_logger(_Written(), processors=_processors(structlog))  # type: ignore[no-any-return]  # likewise
+
+
+def logger_of_errors() -> Lines:
+    """The logger of this process, also where `LOG_FORMAT` makes no sense: why a start ends is told in any case."""
+    try:
+        return logger()
+    except faults.WrongRequest:
+        return log_lines.Log(form=log_lines.format_in_any_case())
+
+
+def beside(**fields: Any) -> dict[str, Any]:
+    """Fields for those who collect lines: of a documented line they stand in its JSON form, not on the console.
+
+    A service that has configured structlog gets them, too.
+    """
+    structlog = extras.found("structlog")
+    if structlog is not None and structlog.is_configured():
+        return fields
+    return fields if log_lines.format_in_any_case() == "json" else {}
 
 
 def configure_logging() -> None:

@@ -141,7 +141,7 @@ class _Pauses:
 async def _by_asyncpg(url: PlainUrl, statement: str | None) -> str:
     import asyncpg
 
-    arguments = driver_arguments.arguments(url, "asyncpg", CONNECTING, "stillroom verify")  # type: ignore[arg-type]
+    arguments = driver_arguments.arguments(url, "asyncpg", CONNECTING, "stillroom verify")
     connection = await asyncpg.connect(**arguments, statement_cache_size=0)
     try:
         return "" if statement is None else str(await connection.fetchval(statement, timeout=ANSWERING))
@@ -160,7 +160,7 @@ async def _closed(connection: Any) -> None:
 
 
 def _by_libpq(url: PlainUrl, statement: str | None) -> str:
-    arguments = driver_arguments.arguments(url, url.driver, CONNECTING, "stillroom verify")  # type: ignore[arg-type]
+    arguments = driver_arguments.arguments(url, url.driver, CONNECTING, "stillroom verify")
     connection: Any
     if url.driver == "psycopg":
         import psycopg

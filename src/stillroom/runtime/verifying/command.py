@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import faults, secrecy
 from . import expected, judge, url_choice, verification
-from .verdict import EXIT_CODES, PREFIX, UNREACHABLE, Verdict
+from .verdict import EXIT_CODES, PREFIX, SHOWN, UNREACHABLE, Verdict
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +61,7 @@ def _verify(arguments: Any) -> int:
     deep = arguments.deep or _choice(None, said, "VERIFY_DEPTH", _DEPTHS) == "deep"
     if not wanted.count:
         return _told(judge.no_migrations(wanted), arguments)
-    _, url = url_choice.choose(arguments.url_variable, wanted.service, wanted.env, said)
+    _, url = _chosen(arguments, arguments.url_variable, wanted.service, wanted.env)
 
     def look(patience: float = 1.0) -> Verdict:
         return verification.verify(url, wanted, policy=policy, deep=deep, patience=patience)
@@ -78,7 +78,7 @@ def _wait(arguments: Any) -> int:
     if variable is None and os.environ.get("MIGRATION_DATABASE_URL"):
         variable = "MIGRATION_DATABASE_URL"
     service, env = _whose(arguments, os.environ)
-    name, url = url_choice.choose(variable, service, env, os.environ)
+    name, url = _chosen(arguments, variable, service, env)
     trouble = verification.until_connected(url, arguments.timeout)
     if trouble is None:
         if arguments.json:
@@ -102,13 +102,14 @@ def _told(found: Verdict, arguments: Any) -> int:
         _print(json.dumps(secrecy.scrubbed(found.to_dict())))
     if not found.ready:
         _complain(found.message, found.mend)
-        for line in found.differences:
+        for line in found.differences[SHOWN:]:
             _complain(f"  {line}", "")
     elif not arguments.json:
         for warning in found.warnings:
             _complain(f"warning: {warning}", "")
         depth = ", and its schema is what the last migration left" if found.deep else ""
-        _print(f"{found.state}: {found.message}{depth}")
+        told = "allowed" if found.message in found.warnings else found.message
+        _print(f"{found.state}: {told}{depth}")
     return found.exit_code
 
 
@@ -142,6 +143,20 @@ def _whose(arguments: Any, said: Mapping[str, str]) -> tuple[str, Path | None]:
         return named or Path.cwd().name, None
     folder, env = expected.env_of(config, arguments.section)
     return named or folder.name, env
+
+
+def _chosen(arguments: Any, variable: str | None, service: str, env: Path | None) -> tuple[str, str]:
+    """The variable with the URL, or those that have a part of it each; and the URL."""
+    said = os.environ
+    if arguments.url_variables or (
+        said.get("STILLROOM_URL_VARIABLES") and not (variable or said.get(url_choice.VARIABLE))
+    ):
+        from . import url_parts
+
+        parts = url_parts.named(arguments.url_variables, said)
+        if parts is not None:
+            return ", ".join(parts.values()), url_parts.url(parts, said)
+    return url_choice.choose(variable, service, env, said)
 
 
 def _config(arguments: Any, said: Mapping[str, str]) -> Path | None:
@@ -185,8 +200,8 @@ def _seconds(text: str) -> float:
 
 
 _PLAIN: dict[str, Any] = {
-    "service": None, "url_variable": None, "json": False, "config": None, "section": "alembic", "schemas": None,
-    "version_table": None, "version_table_schema": None, "ahead": None, "deep": False, "wait": None,
+    "service": None, "url_variable": None, "url_variables": None, "json": False, "config": None, "section": "alembic",
+    "schemas": None, "version_table": None, "version_table_schema": None, "ahead": None, "deep": False, "wait": None,
 }  # fmt: skip
 
 
@@ -244,7 +259,11 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="its alembic.ini or pyproject.toml (default: found by its name)"
     )
     parser.add_argument("--section", default="alembic", metavar="NAME", help="the section of the ini file")
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--url-variable", metavar="NAME", help="the variable with the URL (default: its own, DATABASE_URL)"
+    )
+    which.add_argument(
+        "--url-variables", metavar="PART=NAME,…", help="those that have a part of it each: host=DB_HOST,…"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")

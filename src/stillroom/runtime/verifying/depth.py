@@ -13,6 +13,12 @@ from .verdict import PREFIX, Verdict
 
 __all__ = ["judged"]
 
+_MENDS = {
+    "missing": "run migrate once: it makes the ledger, and records what is there",
+    "unreadable": "let the service's role read the ledger: declare service_role:, or give the grants by hand",
+    "foreign": "rename that schema, then run migrate once: it makes the ledger, and records what is there",
+}
+
 
 def judged(found: Verdict, answer: Mapping[str, Any], ledger: Ledger) -> Verdict:
     """The verdict with depth: itself, `drifted`, or `unproven` where there is nothing to hold the schema against.
@@ -31,7 +37,7 @@ def judged(found: Verdict, answer: Mapping[str, Any], ledger: Ledger) -> Verdict
     majors = sorted({int(each) for each in deep.get("majors") or ()})
     if ledger.state != "readable":
         why = why_untold(ledger.state, ())
-        mend = "let migrate keep a ledger, and the service's role read it; migrate says why it can't"
+        mend = _MENDS.get(str(ledger.state), "run migrate once: it records what is there")
     elif majors:
         why = (
             f"the fingerprint was taken by PostgreSQL {', '.join(map(str, majors))}, and this server runs "
@@ -55,7 +61,8 @@ def _drifted(found: Verdict, deep: Mapping[str, Any], where: str) -> Verdict:
     recorded = deep["recorded"]
     recorded = json.loads(recorded) if isinstance(recorded, str) else recorded
     lines = fingerprint.differences(recorded, deep.get("found") or ())
-    shown = "; ".join(lines[:5]) + (f"; and {len(lines) - 5} more" if len(lines) > 5 else "")
+    more = len(lines) - verdict.SHOWN
+    shown = "; ".join(lines[: verdict.SHOWN]) + (f"; and {more} more" if more > 0 else "")
     return dataclasses.replace(
         found,
         state=verdict.DRIFTED,

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from .. import facts
     from ..reading.revision_graph import Graph
 
-__all__ = ["Expected", "env_of", "expected", "of_folders"]
+__all__ = ["JOB", "Expected", "env_of", "expected", "of_folders"]
+
+JOB = "the migration Job (python -m stillroom.runtime migrate)"
+"""What brings a database to where an image needs it, as messages call it."""
 
 _DEFAULT_TABLE = "alembic_version"
 
@@ -41,6 +44,7 @@ class Expected:
         folders: of the revision files.
         recursive: Alembic's `recursive_version_locations`.
         env: the env.py, or None.
+        brought_by: what brings the database there, for messages.
         links: revision to its `down_revision` and to what it depends on beside that.
     """
 
@@ -53,6 +57,7 @@ class Expected:
     folders: tuple[Path, ...] = ()
     recursive: bool = False
     env: Path | None = None
+    brought_by: str = JOB
     links: Links = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @functools.cached_property

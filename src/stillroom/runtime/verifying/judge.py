@@ -78,13 +78,15 @@ def _fully_judged(answer: Mapping[str, Any], expected: Expected, policy: str) ->
     hopeless = not found.ready and ledger_told.is_hopeless(ledger.for_heads)
     told = dataclasses.replace(found, ledger=ledger.state, run=run, hopeless=hopeless)
     if told.state in (verdict.BEHIND, verdict.EMPTY, verdict.UNVERSIONED) and ledger.for_heads is not None:
-        told = _with_run(told, answer, ledger, ledger.for_heads)
+        told = _with_run(told, answer, expected, ledger, ledger.for_heads)
     if told.ready and answer.get("deep") is not None:
         return depth.judged(told, answer, ledger)
     return told
 
 
-def _with_run(told: Verdict, answer: Mapping[str, Any], ledger: Ledger, run: Mapping[str, Any]) -> Verdict:
+def _with_run(
+    told: Verdict, answer: Mapping[str, Any], expected: Expected, ledger: Ledger, run: Mapping[str, Any]
+) -> Verdict:
     """The verdict on a database that a run was to make ready, with what became of that run."""
     from . import ledger_told
 
@@ -93,7 +95,7 @@ def _with_run(told: Verdict, answer: Mapping[str, Any], ledger: Ledger, run: Map
         from ..ledger import lock_key
 
         lives = lock_key.key(str(answer.get("database")), ".".join(answer["place"][:2])) in ledger.locks
-    mend = ledger_told.mend_of_run(run, lives) or told.mend
+    mend = ledger_told.mend_of_run(run, lives, expected.brought_by) or told.mend
     return dataclasses.replace(told, message=told.message + ledger_told.of_run(run, lives), mend=mend)
 
 

@@ -99,17 +99,23 @@ def of_run(run: Mapping[str, Any], lives: bool | None = None) -> str:
     return ""
 
 
-def mend_of_run(run: Mapping[str, Any], lives: bool | None = None) -> str | None:
-    """What to do where that run is why a database is not ready; None: what its state calls for."""
+def mend_of_run(run: Mapping[str, Any], lives: bool | None, by: str) -> str | None:
+    """What to do where that run is why a database is not ready; None: what its state calls for.
+
+    Args:
+        run: which.
+        lives: see `of_run`.
+        by: what migrates (`expected.JOB`, or what is nearer to whoever asks).
+    """
     if run["outcome"] == "running" and not lives:
-        return "run the migration Job again (python -m stillroom.runtime migrate): it finishes what that run had begun"
+        return f"run {by} again: it finishes what that run had begun"
     if not is_hopeless(run):
         return None
     if not run["fatal"]:
-        return "see to what it failed for, then run the migration Job anew (python -m stillroom.runtime migrate)"
+        return f"see to what it failed for, then run {by} anew"
     if run["outcome"] == "refused":
-        return "see to what it was refused for, then run the migration Job anew (python -m stillroom.runtime migrate)"
-    return "mend the revision (or what else the error names), build a new image, then run its migration Job"
+        return f"see to what it was refused for, then run {by} anew"
+    return f"mend the revision (or what else the error names), build a new image of it, then run {by}"
 
 
 def why_untold(ledger: str | None, untold: Sequence[str]) -> str:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["expected_of"]
 
 
-def expected_of(service: facts.ServiceFacts, code: observe.Code, table: project.VersionTable) -> expected.Expected:
+def expected_of(
+    service: facts.ServiceFacts, code: observe.Code, table: project.VersionTable, brought_by: str = expected.JOB
+) -> expected.Expected:
     """What the statement of a verification is made for.
 
     Args:
         service: whose.
         code: its revisions.
         table: where its revisions are noted.
+        brought_by: what brings its database there, for messages.
     """
     graph = code.graph
     links = {
@@ -35,5 +38,7 @@ def expected_of(service: facts.ServiceFacts, code: observe.Code, table: project.
         table.schema,
         service.schemas,
         code.where.version_locations,
+        recursive=code.where.recursive,
+        brought_by=brought_by,
         links=links,
     )

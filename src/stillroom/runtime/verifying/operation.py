@@ -41,7 +41,7 @@ def verify(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     code = observe.code(service)
     url = environment.service_url(service)
     table = observe.version_table(service, code.where)
-    wanted = of_code.expected_of(service, code, table)
+    wanted = of_code.expected_of(service, code, table, f"invoke apply --service {service.name}")
     found = verification.verify(url, wanted, policy=policy, deep=bool(request.options.get("deep")))
     for warning in found.warnings:
         tell.warn(f"{service.name}: {warning}")
@@ -54,8 +54,8 @@ def history(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     Options: `most` (how many runs, the newest first; default 20).
 
     Returns:
-        `runs` (`entries.Run.to_dict`, each with `applied`: revision, kind, reason, seconds), `ledger` (whether there is one
-        that this role may read), `version_table` (its full name), `address`.
+        `runs` (`entries.Run.to_dict`, each with `applied`: revision, kind, reason, seconds), `ledger` (`readable`,
+        `unreadable` by this role, `missing`, `foreign`), `version_table` (its full name), `address`.
 
     Raises:
         faults.Fault: the code can't be read, or the database does not answer.
@@ -70,17 +70,18 @@ def history(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     noted = entries.noted_in(table.schema or seen.schema, table.name)
     most = int(request.options.get("most") or 20)
 
-    def read(conn: Connection) -> list[dict[str, Any]] | None:
-        if not listing.readable(conn):
-            return None
+    def read(conn: Connection) -> tuple[str, list[dict[str, Any]]]:
+        ledger = listing.state(conn)
+        if ledger != listing.READABLE:
+            return ledger, []
         runs = listing.runs(conn, noted, most=most)
         applied = listing.revisions_of(conn, [each.id for each in runs])
-        return [{**each.to_dict(), "applied": [_applied(one) for one in applied[each.id]]} for each in runs]
+        return ledger, [{**each.to_dict(), "applied": [_applied(one) for one in applied[each.id]]} for each in runs]
 
-    found = connection.run(url, read)
+    ledger, found = connection.run(url, read)
     return {
-        "runs": found or [],
-        "ledger": found is not None,
+        "runs": found,
+        "ledger": ledger,
         "version_table": noted,
         "address": str(urls.address(url)),
     }

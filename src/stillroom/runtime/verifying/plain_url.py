@@ -42,22 +42,22 @@ class PlainUrl:
     def __str__(self) -> str:
         from ..connections import destination
 
-        return f"{self.place}/{destination.database(self)}"  # type: ignore[arg-type]
+        return f"{self.place}/{destination.database(self)}"
 
     @property
     def place(self) -> str:
         """`host:port` of the server, as messages show it."""
         from ..connections import destination
 
-        host, port = destination.endpoints(self)[0]  # type: ignore[arg-type]
-        return f"{f'[{host}]' if ':' in host else host}:{port}"
+        host, port = destination.as_given(self)[0]
+        return f"{destination.in_brackets(host)}:{port}"
 
     @property
     def role(self) -> str:
         """Who connects."""
         from ..connections import destination
 
-        return destination.user(self) or "(default role)"  # type: ignore[arg-type]
+        return destination.user(self) or "(default role)"
 
 
 def parse(text: str) -> PlainUrl:

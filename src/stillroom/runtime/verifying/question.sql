@@ -26,7 +26,7 @@ noted AS MATERIALIZED (
            coalesce(bool_or(left(w.word, 1) = 'n'), false) AS empty_row
     FROM word w
 )MORE_CLAUSES
-SELECT pg_catalog.jsonb_build_object(
+SELECT (pg_catalog.jsonb_build_object(
     'role', current_user, 'database', current_database(), 'schema', current_schema(),
     'major', current_setting('server_version_num')::integer / 10000,
     'place', (SELECT jsonb_build_array(p.schema, p.name, p.relkind, p.has_column, p.may_read, p.hides_rows) FROM place p),
@@ -35,19 +35,25 @@ SELECT pg_catalog.jsonb_build_object(
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relname = TABLE_NAME AND c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_') END,
     'rows', to_jsonb(noted.rows), 'twice', to_jsonb(noted.twice), 'empty_row', noted.empty_row,
-    'tables', (SELECT count(*)
-               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-               WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
-                 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND SCHEMA_FILTER
-                 AND NOT (n.nspname = 'stillroom'
-                          AND coalesce(left(pg_catalog.obj_description(n.oid, 'pg_namespace'), 16) = 'stillroom ledger', false))
-                 AND NOT EXISTS (SELECT FROM place p WHERE p.oid = c.oid)
-                 AND NOT (c.relnatts = 1 AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid
-                                                     AND a.attnum = 1 AND a.attname = 'version_num'))
-                 AND c.oid <> ALL (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend d
-                                         WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass
-                                           AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'))),
     'pieces', PIECES,
     'deep', DEEP
-)::text AS answer
+) || (
+    SELECT jsonb_build_object(
+        'tables', count(*) FILTER (WHERE NOT t.notes),
+        'names', jsonb_agg(t.schema || '.' || t.name) FILTER (WHERE cardinality(noted.rows) = 0 AND NOT t.notes),
+        'histories', jsonb_agg(t.schema || '.' || t.name) FILTER (WHERE cardinality(noted.rows) = 0 AND t.notes))
+    FROM (
+        SELECT n.nspname AS schema, c.relname AS name,
+               c.relnatts = 1 AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid
+                                          AND a.attnum = 1 AND a.attname = 'version_num') AS notes
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+          AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND SCHEMA_FILTER
+          AND NOT (n.nspname = 'stillroom'
+                   AND coalesce(left(pg_catalog.obj_description(n.oid, 'pg_namespace'), 16) = 'stillroom ledger', false))
+          AND NOT EXISTS (SELECT FROM place p WHERE p.oid = c.oid)
+          AND c.oid <> ALL (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend d
+                                  WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass
+                                    AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'))) t
+))::text AS answer
 FROM noted

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import beyond, verdict
-from .expected import Expected
+from .expected import JOB, Expected
 from .ledger_told import Ledger, why_untold
 from .verdict import PREFIX, REFUSE, Verdict
 
 __all__ = ["Said"]
-
-_JOB = "run the migration Job (python -m stillroom.runtime migrate), or look why it failed: its log, or invoke history"
 
 
 class Said:
@@ -77,22 +75,40 @@ class Said:
         others = [str(each) for each in self.answer.get("elsewhere") or ()]
         hint = f" (there is {', '.join(others)}, in another schema)" if others else ""
         name_it = f"name its schema: --version-table-schema {others[0].rpartition('.')[0]}" if others else ""
-        mend = f"{_JOB}; or {name_it}" if others else _JOB
+        mend = f"{self._migrate}; or {name_it}" if others else self._migrate
         noted = f"{table} holds no row" if self.answer.get("place") is not None else f"there is no {table}{hint}"
-        if not self.tables:
+        histories = sorted(map(str, self.answer.get("histories") or ()))
+        if not self.tables or (histories and self._of_others()):
+            theirs = (
+                f" (what is there is of others, who note their revisions in {_first(histories)})" if self.tables else ""
+            )
             return self.verdict(
                 verdict.EMPTY,
                 False,
-                f"Database is empty: {noted}, and {self.where} holds no table of the service",
+                f"Database is empty: {noted}, and {self.where} holds no table of the service{theirs}",
                 mend,
             )
+        shared = "; where they are of others: name the service's own schemas (STILLROOM_SCHEMAS)" if histories else ""
         return self.verdict(
             verdict.UNVERSIONED,
             False,
             f"{self.where} holds {_count(self.tables, 'table')} and no revision: {noted}",
             "find out who made them (create_all?): compare and stamp them (invoke adopt, or python -m stillroom.runtime "
-            "stamp), or empty the database" + (f"; or {name_it}" if others else ""),
+            "stamp), or empty the database" + (f"; or {name_it}" if others else "") + shared,
         )
+
+    def _of_others(self) -> bool:
+        from . import own_tables
+
+        return own_tables.all_of_others(self.expected, self.answer.get("names") or ())
+
+    @property
+    def _migrate(self) -> str:
+        """What to do about a database that lacks revisions."""
+        by, service = self.expected.brought_by, self.expected.service
+        if by == JOB:
+            return f"run {by}, or look why it failed: its log, or invoke history"
+        return f"run {by}, or look why the last run failed: invoke history --service {service}"
 
     def odd_rows(self) -> Verdict:
         """The version table holds what Alembic never writes."""
@@ -118,7 +134,7 @@ class Said:
                 False,
                 f"{self.where} is at {at} and this image needs {heads}: {_count(len(standing.pending), 'revision')} pending "
                 f"({_first(standing.pending)})",
-                _JOB,
+                self._migrate,
                 **more,
             )
         if standing.state == state.AT_HEAD:  # a dependency's row that Alembic leaves beside the head

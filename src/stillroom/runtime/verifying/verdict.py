@@ -21,6 +21,7 @@ __all__ = [
     "POLICIES",
     "PREFIX",
     "REFUSE",
+    "SHOWN",
     "STATES",
     "UNPROVEN",
     "UNREACHABLE",
@@ -64,6 +65,9 @@ POLICIES = (ALLOW, REFUSE)
 
 PREFIX = "DB not ready: "
 
+SHOWN = 5
+"""How many differences of a schema the message itself names."""
+
 
 class NotReady(faults.Fault):
     """A service must not start on this database. `verdict` says everything that is known."""
@@ -75,7 +79,7 @@ class NotReady(faults.Fault):
             verdict.fault_code,
             verdict.message,
             verdict.mend,
-            detail="\n".join(verdict.differences),
+            detail="\n".join(verdict.differences[SHOWN:]),
             data=verdict.to_dict(),
         )
         self.verdict = verdict
