@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import psycopg
 import pytest
+import sqlalchemy
 
 from stillroom import errors, fleet, preflight, session
 from stillroom.people import findings
@@ -383,9 +384,135 @@ def test_env_py_must_come_as_far_as_the_models(broken: dict[str, Report]) -> Non
         assert (finding.check, finding.data["code"], bool(finding.mend)) == ("env.py", code, True)
         assert said in finding.message
         assert only(broken[service], "models").level == "ok"
-    (doubt,) = broken["mistyped-offline"].warnings
+    assert bad(broken["mistyped-offline"]) == []
+
+
+def test_a_mistake_in_the_offline_mode_is_a_doubt_without_a_database(
+    tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one, env.py is run as Alembic runs it, and the offline mode is nobody's business."""
+    shop = projects.make_service(tmp_path / "shop", env=MISTYPED_OFFLINE)
+    shop.connects_to(monkeypatch, new_database().asyncpg)
+    registry = projects.make_registry(tmp_path, shop)
+
+    (doubt,) = look(registry, skip_db_check=True)["shop"].warnings
     assert (doubt.check, doubt.data["code"]) == ("env.py", "service-code-failed")
     assert "in offline mode; whether it also fails with a database is not known" in doubt.message
+    assert bad(look(registry)["shop"]) == []
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        (
+            projects.ENV.replace(
+                "async def run_online():", "async def run_online():\n    context.config.nothing_of_it"
+            ),
+            "'Config' object has no attribute 'nothing_of_it'",
+        ),
+        (projects.ENV.replace("asyncio.run(run_online())", "pass"), "env.py ended well without running any migration"),
+        (
+            projects.ENV.replace("async with engine", "import app.gone\n    async with engine"),
+            "No module named 'app.gone'",
+        ),
+    ],
+    ids=["option of its own command", "nothing done", "missing module"],
+)
+def test_what_fails_in_env_py_only_with_a_database_is_found(
+    tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, env: str, said: str
+) -> None:
+    """It is run as `alembic current` runs it; the offline mode would tell nothing of it."""
+    shop = projects.make_service(tmp_path / "shop", env=env, history=[FIRST])
+    shop.connects_to(monkeypatch, new_database().asyncpg)
+
+    (finding,) = look(projects.make_registry(tmp_path, shop))["shop"].errors
+
+    assert (finding.check, said in finding.message) == ("env.py", True), finding.message
+
+
+def test_a_revision_that_does_not_load_is_found(
+    tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It imports a name that the application no longer has: Alembic would fail before its first statement."""
+    old = dataclasses.replace(FIRST, text="from app.models import NoLongerThere\n" + FIRST.text)
+    shop = projects.make_service(tmp_path / "shop", history=[old])
+    shop.connects_to(monkeypatch, new_database().asyncpg)
+
+    (finding,) = look(projects.make_registry(tmp_path, shop))["shop"].errors
+
+    assert (finding.check, finding.data["code"]) == ("revisions", "models-do-not-import")
+    assert "cannot import name 'NoLongerThere'" in finding.message and "0001_.py:1" in finding.message
+
+
+STARTS = """
+import os
+from alembic import command, config
+
+def prepare():
+    settings = config.Config(os.path.join(os.path.dirname(__file__), os.pardir, "alembic.ini"))
+    command.upgrade(settings, "head")
+"""
+CREATES = (
+    projects.HEAD
+    + projects.table("product")
+    + """
+
+import os
+Base.metadata.create_all(sa.create_engine(os.environ["SHOP_DATABASE_URL"].replace("+asyncpg", "+psycopg")))
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (
+            {"files": {"app/start.py": STARTS}, "setup": "app.start:prepare"},
+            "setup-migrates",
+            "setup: app.start:prepare changes the database by itself (CREATE TABLE alembic_version",
+        ),
+        (
+            {"files": {"app/models.py": CREATES}},
+            "import-migrates",
+            "importing its models changes the database by itself (CREATE TABLE product",
+        ),
+    ],
+    ids=["setup", "import"],
+)
+def test_code_that_migrates_by_itself_is_kept_from_it(
+    tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, more: Any, code: str, said: str
+) -> None:
+    """A look at a service leaves its database as it was, whatever an application does when it starts."""
+    database = new_database()
+    history = [projects.revision("0001", upgrade="op.create_table('made', sa.Column('id', sa.Integer))")]
+    shop = projects.make_service(tmp_path / "shop", history=history, **more)
+    shop.connects_to(monkeypatch, database.asyncpg)
+
+    (finding,) = look(projects.make_registry(tmp_path, shop))["shop"].errors
+
+    assert (finding.data["code"], said in finding.message) == (code, True), finding.message
+    assert database.fetch("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+
+@pytest.mark.parametrize(("applied", "level"), [("", "error"), ("0001", "warning")])
+def test_what_sqlalchemy_2_refuses_is_known_before(
+    tmp_path: Path, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, applied: str, level: str
+) -> None:
+    """A revision of SQLAlchemy 1's days fails each time it runs; where it is applied, only a baseline has to do with it."""
+    if sqlalchemy.__version__.startswith("1."):
+        pytest.skip("this is SQLAlchemy 1")
+    database = new_database()
+    if applied:
+        database.execute(
+            f"CREATE TABLE alembic_version (version_num varchar(32)); INSERT INTO alembic_version VALUES ('{applied}')"
+        )
+    old = projects.revision("0001", upgrade="op.get_bind().execute('SELECT 1')")
+    shop = projects.make_service(tmp_path / "shop", history=[old])
+    shop.connects_to(monkeypatch, database.asyncpg)
+
+    ((check, found_level),) = bad(look(projects.make_registry(tmp_path, shop))["shop"])
+
+    assert (check, found_level) == ("revisions", level)
 
 
 def test_a_url_in_env_py_is_told_before_the_guard_has_to(broken: dict[str, Report]) -> None:

@@ -62,6 +62,19 @@ def test_a_float_of_few_digits_is_a_real(
         assert "double precision" in "".join(ask(service, url, "revision")["difference"])
 
 
+def test_a_double_that_is_to_be_a_real_is_a_difference(
+    ask: asking.Asker, tmp_path: Path, new_database: NewDatabase
+) -> None:
+    """Alembic takes `FLOAT(24)` and `double precision` for the same, and PostgreSQL does not."""
+    models = projects.table("t", "n: Mapped[float] = mapped_column(sa.Float)")
+    service = projects.make_service(tmp_path / "shop", models=models)
+    url = new_database().asyncpg
+    made = ask(service, url, "generate")
+    service.write(f"migrations/versions/{made['file']['name']}", made["file"]["content"])
+    service.write_models(models.replace("sa.Float", "sa.Float(24)"))
+    assert "real" in "".join(ask(service, url, "revision")["difference"])
+
+
 @pytest.mark.parametrize(
     ("models", "code", "mend"),
     [

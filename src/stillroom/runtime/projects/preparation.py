@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
@@ -18,7 +18,7 @@ from . import blame, env_file, locations
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-__all__ = ["call", "enter", "function", "set_up"]
+__all__ = ["call", "enter", "function", "looking", "set_up"]
 
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -60,21 +60,49 @@ def _before_installed(entries: Sequence[str]) -> None:
 
 
 _set_up: set[str] = set()
+_only_looking: list[bool] = []
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """While active, `setup:` may not change a database: what is under way only looks."""
+    _only_looking.append(True)
+    try:
+        yield
+    finally:
+        _only_looking.pop()
 
 
 def set_up(service: facts.ServiceFacts) -> None:
     """Does what the registry says has to happen before Alembic: once in this process.
 
     Raises:
-        faults.Fault: what `setup:` raised, or that there is no such function.
+        faults.Fault: what `setup:` raised, or that there is no such function; `setup-migrates`, while something only
+            looks.
     """
     if service.name in _set_up:
         return
     if service.run_in == "thread":
         _run_env_in_thread()
     if service.setup is not None:
-        call(service, service.setup, "setup")
+        with _hands_off(service) if _only_looking else contextlib.nullcontext():
+            call(service, service.setup, "setup")
     _set_up.add(service.name)
+
+
+def _hands_off(service: facts.ServiceFacts) -> contextlib.AbstractContextManager[None]:
+    from . import hands_off
+
+    def refusal(statement: str) -> faults.Fault:
+        return faults.JudgedFault(
+            "setup-migrates",
+            f"{service.name}: setup: {service.setup} changes the database by itself ({hands_off.shown(statement)}), which "
+            "was not let through: this command only looks",
+            "let it only prepare what env.py needs (an application object with its database, say, not the start of the "
+            "application); many an application has a switch for its own migrations",
+        )
+
+    return hands_off.kept(refusal)
 
 
 def call(service: facts.ServiceFacts, reference: str, key: str) -> None:

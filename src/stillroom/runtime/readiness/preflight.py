@@ -29,12 +29,17 @@ with contextlib.suppress(Exception):
         preflight_database,
         preflight_env,
         preflight_needs,
+        preflight_online,
+        preflight_outdated,
         preflight_rights,
         preflight_scratch,
         preflight_sources,
     )
 
 __all__ = ["preflight"]
+
+_NOT_TO_BE_RUN = ("driver", "greenlet", "history")
+"""Where one of these checks has an error, it is known already that env.py, or the history, fails."""
 
 
 def preflight(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
@@ -75,6 +80,7 @@ class _Preflight:
         self._state: preflight_database.State | None = None
         self._metadatas: tuple[Any, ...] | None = None
         self._ran: env_run.Ran | None = None
+        self._configured: project.VersionTable | None = None
 
     def all(self) -> None:
         """Every check, those that run the service's code last."""
@@ -102,11 +108,17 @@ class _Preflight:
         with found.checking("bootstrap"):
             if usable and not self._skip_models and self.service.bootstrap is not None:
                 self._look_at_bootstrap()
+        with found.checking("env.py"):
+            if usable and not self._skip_models:
+                self._look_online()
         with found.checking("url"):
             if usable and not self._skip_models:
                 self._look_for_other_url()
         if self._state is not None:
             self._judge_database(self._state)
+        with found.checking("revisions"):
+            if usable:
+                self._judge_outdated()
 
     # What is looked at
 
@@ -124,6 +136,23 @@ class _Preflight:
         address = urls.address(self._url)
         self.facts.update(address=str(address), host=address.host, port=address.port, database=address.database)
         self.found.ok("url", f"{self._named} names {address}", address=str(address))
+
+    def _look_online(self) -> None:
+        """`env.py` with the database, and the revision files loaded, unless it is known that either fails."""
+        graph, state = self._files.graph, self._state
+        if graph is None or not self._could_be_told() or self.found.errors(*_NOT_TO_BE_RUN):
+            return
+        if state is None:
+            from . import preflight_env, preflight_imports
+
+            if self._ran is not None and (self.service.models or self.service.metadata):
+                preflight_env.judge_offline(self.found, self._ran)
+            preflight_imports.judge(self.found, self.service, graph.revisions)
+            return
+        from . import preflight_online
+
+        begun = self.service.bootstrap is None or any(state.applied.values())
+        self._configured = preflight_online.judge(self.found, self.service, begun=begun)
 
     def _look_for_other_url(self) -> None:
         from ..projects import hardcoded
@@ -251,6 +280,8 @@ class _Preflight:
             return written, ""
         if self._skip_models:
             return None, self._skip_models
+        if self._configured is not None:
+            return self._configured, ""
         ran = self._run_env()
         return ran.version_table, ran.fault.message if ran.fault is not None else ""
 
@@ -273,10 +304,6 @@ class _Preflight:
                 self.facts["shares"] = made_tables.of(self.service, graph, careful=True)
         with self.found.checking("history"):
             preflight_project.judge_history(self.found, self.service, self._files, width)
-        if self._ran is not None and not self._ran.certain:
-            from . import preflight_imports
-
-            preflight_imports.judge(self.found, self.service, graph.revisions)
 
     def _judge_database(self, state: preflight_database.State) -> None:
         from ..generation import extensions
@@ -307,6 +334,13 @@ class _Preflight:
             beside = not scratch.given and not scratch.server
             preflight_rights.judge_extensions(found, seen, needed, scratch_beside=beside)
             preflight_needs.judge(found, seen, needs, scratch, bootstrapped=self.service.bootstrap is not None)
+
+    def _judge_outdated(self) -> None:
+        from . import preflight_outdated
+
+        version = self.facts["versions"]["sqlalchemy"]
+        applied = self.facts.get("applied") or ()
+        preflight_outdated.judge(self.found, self._files.graph, self._files.env_source, version, applied)
 
     def _schemas(self) -> Sequence[str | None]:
         """The service's schemas; None stands for the default one."""

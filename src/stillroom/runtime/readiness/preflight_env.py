@@ -12,7 +12,7 @@ from ..connections import urls
 from ..projects import env_run, hardcoded, project, source_kinds
 from .preflight_findings import Findings
 
-__all__ = ["judge_alone", "judge_beside_models", "judge_contradiction", "judge_metadata", "judge_url"]
+__all__ = ["judge_alone", "judge_beside_models", "judge_contradiction", "judge_metadata", "judge_offline", "judge_url"]
 
 _MISTAKES = frozenset({"service-code-failed", "models-do-not-import", "variable-missing"})
 
@@ -42,13 +42,6 @@ def judge_beside_models(found: Findings, service: str, ran: env_run.Ran, metadat
         found.fault("env.py", ran.fault)
         return
     if ran.metadatas is None:
-        if isinstance(ran.fault, faults.ProjectFault) and ran.fault.code in _MISTAKES:
-            found.warning(
-                "env.py",
-                f"{ran.fault.message} (in offline mode; whether it also fails with a database is not known)",
-                ran.fault.mend,
-                code=ran.fault.code,
-            )
         return
     tables = sum(len(each.tables) for each in metadatas)
     if tables and not any(each.tables for each in ran.metadatas):
@@ -59,6 +52,17 @@ def judge_beside_models(found: Findings, service: str, ran: env_run.Ran, metadat
             f"{service}: target_metadata of env.py {given}, while the models hold {held}: a baseline would be empty",
             "in env.py: target_metadata = Base.metadata, of the base that the models have",
             code="metadata-empty",
+        )
+
+
+def judge_offline(found: Findings, ran: env_run.Ran) -> None:
+    """Where no database is at hand: a mistake that may be one of the offline mode alone."""
+    if ran.metadatas is None and isinstance(ran.fault, faults.ProjectFault) and ran.fault.code in _MISTAKES:
+        found.warning(
+            "env.py",
+            f"{ran.fault.message} (in offline mode; whether it also fails with a database is not known)",
+            ran.fault.mend,
+            code=ran.fault.code,
         )
 
 

@@ -50,6 +50,10 @@ class Findings:
             data["detail"] = fault.detail
         self._add(check, "error", fault.message, fault.mend, data)
 
+    def errors(self, *checks: str) -> list[dict[str, Any]]:
+        """The errors of these checks that were found so far."""
+        return [each for each in self._found if each["level"] == "error" and each["check"] in checks]
+
     @contextlib.contextmanager
     def checking(self, check: str) -> Iterator[None]:
         """What is raised inside the block becomes an error of this check, and the block ends."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from . import revision_file, revision_head, source_text, sql_text
+from . import revision_certain, revision_file, revision_head, sql_text
 
 __all__ = ["Needs", "made_roles", "read"]
 
@@ -50,10 +50,6 @@ _PSEUDO = frozenset({"public", "current_user", "current_role", "session_user"})
 _OPEN = re.compile(r"[{}%…]")
 _EXECUTES = frozenset({"execute", "exec_driver_sql"})
 _STATEMENTS = ("sqltext", "statement")
-_UNSURE = (ast.IfExp, ast.BoolOp, ast.Lambda)
-_DIALECTS = frozenset({"postgresql", "sqlite", "mysql", "mariadb", "mssql", "oracle"})
-_MAY_END = (ast.Return, ast.Raise, ast.Break, ast.Continue)
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +78,7 @@ def read(revisions: Iterable[revision_file.Revision]) -> Needs:
             tree = revision_head.parse_module(each.source, each.name)
         except SyntaxError:
             continue
-        for line, text in _Upgrade(tree).statements():
+        for line, text in _texts(revision_certain.calls(tree, "upgrade")):
             place = f"{each.name}, line {line}"
             for statement in _certain(text):
                 for name in _roles(statement):
@@ -106,7 +102,7 @@ def made_roles(revisions: Iterable[revision_file.Revision]) -> dict[str, str]:
             tree = revision_head.parse_module(each.source, each.name)
         except SyntaxError:
             continue
-        for line, text in _Upgrade(tree).everything():
+        for line, text in _texts(revision_certain.all_calls(tree, but="downgrade")):
             for statement, bodies, _ in sql_text.statements(text):
                 for name in _MADE.findall("\n".join([statement, *bodies])):
                     if re.match(r'["\w]', name) and not _OPEN.search(name):
@@ -141,94 +137,10 @@ def _certain(text: str) -> Iterable[str]:
                 yield from _certain(_BEGIN.sub("", body, count=1))
 
 
-class _Upgrade:
-    """What `upgrade()` of a file surely executes."""
-
-    def __init__(self, module: ast.Module) -> None:
-        self._functions = {each.name: each for each in module.body if isinstance(each, ast.FunctionDef)}
-        self._top = source_text.Scope(module.body)
-        self._found: list[tuple[int, str]] = []
-        self._seen: set[str] = set()
-
-    def statements(self) -> list[tuple[int, str]]:
-        """Line and text of each."""
-        self._function("upgrade")
-        return self._found
-
-    def everything(self) -> list[tuple[int, str]]:
-        """Line and text of each that it or a function of the file executes, but for `downgrade`."""
-        for name, function in self._functions.items():
-            if name != "downgrade":
-                scope = source_text.Scope(list(source_text.nodes(function)), self._top)
-                for call in (each for each in ast.walk(function) if isinstance(each, ast.Call)):
-                    self._executed(call, scope)
-        return self._found
-
-    def _function(self, name: str) -> None:
-        if name in self._functions and name not in self._seen:
-            self._seen.add(name)
-            function = self._functions[name]
-            self._block(function.body, source_text.Scope(list(source_text.nodes(function)), self._top))
-
-    def _block(self, body: Sequence[ast.stmt], scope: source_text.Scope) -> bool:
-        """Whether what follows the block is surely reached."""
-        return all(self._statement(each, scope) for each in body)
-
-    def _statement(self, node: ast.stmt, scope: source_text.Scope) -> bool:
-        if isinstance(node, (ast.With, ast.AsyncWith)):
-            named = {source_text.root_name(item.context_expr) for item in node.items}
-            swallows = bool(named & {"suppress", "contextlib"})
-            return not _may_end(node) if swallows else self._block(node.body, scope)
-        if isinstance(node, (ast.For, ast.AsyncFor)):
-            literal = scope.texts(node.target) if isinstance(node.target, ast.Name) else None
-            return self._block(node.body, scope) if literal else not _may_end(node)
-        if isinstance(node, ast.Try):
-            certain = not node.handlers and self._block(node.body, scope)
-            return self._block(node.finalbody, scope) and (certain or not _may_end(node))
-        if isinstance(node, (ast.Return, ast.Raise)):
-            self._calls(node, scope)
-            return False
-        if isinstance(node, ast.If) and (decided := _on_postgresql(node.test, scope)) is not None:
-            return self._block(node.body if decided else node.orelse, scope)
-        if isinstance(node, (*_DEFINITIONS, ast.If, ast.While, ast.Match)):
-            return isinstance(node, _DEFINITIONS) or not _may_end(node)
-        self._calls(node, scope)
-        return True
-
-    def _calls(self, node: ast.stmt, scope: source_text.Scope) -> None:
-        within = list(ast.walk(node))
-        if any(isinstance(each, _UNSURE) for each in within):
-            return
-        for call in (each for each in within if isinstance(each, ast.Call)):
-            if isinstance(call.func, ast.Name):
-                self._function(call.func.id)
-            else:
-                self._executed(call, scope)
-
-    def _executed(self, call: ast.Call, scope: source_text.Scope) -> None:
+def _texts(calls: Iterable[revision_certain.Called]) -> Iterable[tuple[int, str]]:
+    """Line and text of each statement that these calls execute, as far as the source holds it."""
+    for call, scope in calls:
         if isinstance(call.func, ast.Attribute) and call.func.attr in _EXECUTES:
             given = [*call.args[:1], *(each.value for each in call.keywords if each.arg in _STATEMENTS)]
             texts = scope.texts(given[0]) if given else None
-            self._found += [(call.lineno, text) for text in texts or ()]
-
-
-def _on_postgresql(test: ast.expr, scope: source_text.Scope) -> bool | None:
-    """What a test comes to that asks for the dialect (`bind.dialect.name == "postgresql"`); None for every other one."""
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        answer = _on_postgresql(test.operand, scope)
-        return None if answer is None else not answer
-    if isinstance(test, ast.Name):
-        bound = scope.value(test.id, test.lineno)
-        return _on_postgresql(bound[0], scope) if bound is not None and isinstance(bound[0], ast.Compare) else None
-    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
-        return None
-    names = {each.value for each in ast.walk(test.comparators[0]) if isinstance(each, ast.Constant)}
-    if not names or not names <= _DIALECTS:
-        return None
-    if isinstance(test.ops[0], (ast.Eq, ast.In)):
-        return "postgresql" in names
-    return "postgresql" not in names if isinstance(test.ops[0], (ast.NotEq, ast.NotIn)) else None
-
-
-def _may_end(node: ast.AST) -> bool:
-    return any(isinstance(each, _MAY_END) for each in ast.walk(node))
+            yield from ((call.lineno, text) for text in texts or ())

@@ -153,6 +153,13 @@ class Scope:
             return value, loop
         return self._outer.value(name, 1 << 30) if self._outer is not None else None
 
+    def values(self, name: str) -> list[ast.expr]:
+        """All that `name` is ever bound to; nothing if it is not bound here, or runs through something in a loop."""
+        bound = self._bound.get(name)
+        if bound:
+            return [] if any(loop for _, _, loop in bound) else [value for _, value, _ in bound]
+        return self._outer.values(name) if self._outer is not None else []
+
     def texts(self, node: ast.expr, depth: int = 0) -> list[str] | None:
         """The texts that `node` can be, or None if that cannot be read."""
         if depth > _DEPTH:

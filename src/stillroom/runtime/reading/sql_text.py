@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["data_statements", "reads_only", "statements"]
+__all__ = ["changing", "data_statements", "reads_only", "statements"]
 
 _TOKEN = re.compile(
     r"""(?P<gap>--[^\n]*|/\*.*?\*/|\s+)
@@ -32,6 +32,22 @@ _FILLED = re.compile(
 _STORED = re.compile(
     r"create\s+(?:or\s+replace\s+)?(?:constraint\s+)?(?:trigger|rule|function|procedure|policy)\b", re.I
 )
+
+
+_LOOKING = re.compile(
+    r"(?:select|show|set|reset|values|table|with|explain|declare|fetch|move|close|prepare|execute|deallocate|discard|load"
+    r"|begin|start|commit|end|rollback|abort|savepoint|release|lock|listen|unlisten|notify|checkpoint"
+    r"|create\s+(?:local\s+|global\s+)?temp(?:orary)?)\b",
+    re.I,
+)
+
+
+def changing(sql: str) -> str:
+    """The first statement in `sql` that changes a database for others, as far as its words tell; "" if none does."""
+    for text, _, _ in statements(sql):
+        if not _LOOKING.match(text) or (re.match(r"with\b", text, re.I) and _INSIDE.search(text)):
+            return text
+    return ""
 
 
 def data_statements(sql: str) -> list[tuple[str, str, int]]:

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import facts, faults
-from ..projects import blame, env_run, environment, preparation
+from ..projects import blame, env_run, environment, hands_off, preparation
 
 __all__ = ["metadata_of_models"]
 
@@ -24,9 +24,9 @@ def metadata_of_models(service: facts.ServiceFacts, url: str | None) -> tuple[An
 
     Raises:
         faults.Fault: what `setup:` or the import raised, with file and line; `metadata-missing` if there is no metadata
-            to be found; `wrong-database` if it connected to something.
+            to be found; `wrong-database` if it connected to something; `import-migrates` if it makes tables.
     """
-    with environment.working_on(service, url or env_run.NOWHERE):
+    with environment.working_on(service, url or env_run.NOWHERE), hands_off.kept(lambda told: _refusal(service, told)):
         preparation.set_up(service)
         modules = [_import(service, name) for name in service.models]
         if service.metadata is not None:
@@ -40,6 +40,16 @@ def metadata_of_models(service: facts.ServiceFacts, url: str | None) -> tuple[An
             "or correct models:",
         )
     return tuple(found.values())
+
+
+def _refusal(service: facts.ServiceFacts, statement: str) -> faults.Fault:
+    return faults.JudgedFault(
+        "import-migrates",
+        f"{service.name}: importing its models changes the database by itself ({hands_off.shown(statement)}), which was "
+        "not let through: this command only looks",
+        "make the tables where the application starts, not where the module is imported; next to migrations, "
+        "create_all() has no place",
+    )
 
 
 def _import(service: facts.ServiceFacts, name: str) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import os
@@ -36,6 +37,10 @@ OPERATIONS: dict[str, tuple[str, str]] = {
 }
 
 
+_LOOKING = frozenset({"adopt", "preflight", "record_sql", "status"})
+"""Those that leave the service's database as it is, but for a stamp, as a plan does: code of the service has to, as well."""
+
+
 def modules() -> list[str]:
     """The modules of all operations: what a parent imports ahead of its workers."""
     return sorted({module for module, _ in OPERATIONS.values()})
@@ -64,7 +69,10 @@ def run(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         )
     module, function = OPERATIONS[request.operation]
     operation = getattr(load(module), function)
-    value: dict[str, Any] = operation(dataclasses.replace(request, service=_placed(request.service)), tell)
+    placed = dataclasses.replace(request, service=_placed(request.service))
+    only_looks = request.operation in _LOOKING or bool(request.options.get("plan"))
+    with load("projects.preparation").looking() if only_looks else contextlib.nullcontext():
+        value: dict[str, Any] = operation(placed, tell)
     return value
 
 
