@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from stillroom.reports import Finding
 from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel
 from tests.conftest import NewDatabase
-from tests.support import projects
+from tests.support import program, projects
 from tests.support.cluster import Cluster
 from tests.support.postgres import Database
 
@@ -81,6 +82,7 @@ class Shop:
 
 def _registry(root: Path, cluster: Cluster, said: Mapping[str, str]) -> None:
     lines = ", ".join(f"{key}: {value}" for key, value in said.items())
+    (root / "tasks.py").write_text("from stillroom.tasks import namespace\n", encoding="utf-8")
     (root / "services.yaml").write_text(
         f"environments:\n  staging: {{target: kubernetes, namespace: default, kubeconfig: {cluster.kubeconfig}}}\n"
         f"services:\n  shop: {{{lines}}}\n",
@@ -247,3 +249,28 @@ def test_what_changes_a_database_is_not_done_twice(shop: Shop) -> None:
         with pytest.raises(base.TargetFailed) as caught:
             channel.converse(way.start(), protocol.Request("r1", "upgrade", {}, {}), channel.Quiet())
     assert caught.value.code == "connection-lost"
+
+
+def test_the_commands_work_in_a_cluster(shop: Shop) -> None:
+    """As people type them: from preflight to a verified database, with nothing but kubectl."""
+    shop.deploy()
+    taken = ("PATH", "KUBECACHEDIR", "PYTHONPATH")
+    invoke = program.Program(shop.fleet.root, {name: os.environ[name] for name in taken if name in os.environ})
+    preflighted = invoke.run("preflight", "--verbose")
+    assert preflighted.code == 0, preflighted.told
+    assert "pods running (1/1)" in preflighted.stdout
+    regenerated = invoke.run("regenerate", "--yes", "--json")
+    assert regenerated.code == 0, regenerated.told
+    before = shop.cluster.count("pods/exec")
+    shop.deploy()  # an image with the new revision
+    for command in (("apply", "--yes"), ("status",), ("verify",), ("history",)):
+        ran = invoke.run(*command, "--json")
+        assert ran.code == 0, ran.told
+        assert ran.json["services"][0]["name"] == "shop"
+    assert shop.cluster.count("pods/exec") == before + 4
+    emptied = invoke.run("cleanup", "--yes", "--skip-backup")
+    assert emptied.code == 0, emptied.told
+    assert shop.database.server.fetch("SELECT 1", []) == [(1,)]
+    other = invoke.run("status", "--namespace", "nowhere")
+    assert other.code == 1, other.told
+    assert "there is no Deployment (or StatefulSet) shop" in other.stderr
