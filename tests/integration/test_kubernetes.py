@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+import stillroom
 from stillroom import fleet, preflight, regenerate, session
 from stillroom.registry import load, model
 from stillroom.reports import Finding
+from stillroom.runtime import faults
 from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel
 from tests.conftest import NewDatabase
@@ -262,7 +264,7 @@ def test_the_commands_work_in_a_cluster(shop: Shop) -> None:
     regenerated = invoke.run("regenerate", "--yes", "--json")
     assert regenerated.code == 0, regenerated.told
     before = shop.cluster.count("pods/exec")
-    shop.deploy()  # an image with the new revision
+    shop.deploy(image="registry.test/shop:2")  # with the new revision
     for command in (("apply", "--yes"), ("status",), ("verify",), ("history",)):
         ran = invoke.run(*command, "--json")
         assert ran.code == 0, ran.told
@@ -274,3 +276,49 @@ def test_the_commands_work_in_a_cluster(shop: Shop) -> None:
     other = invoke.run("status", "--namespace", "nowhere")
     assert other.code == 1, other.told
     assert "there is no Deployment (or StatefulSet) shop" in other.stderr
+
+
+def test_the_runtime_is_never_a_file_there(shop: Shop) -> None:
+    """A traceback of it in a pod names the carried files, and no place of this machine."""
+    shop.deploy()
+    with shop.opened() as opened:
+        target = opened.cluster
+        assert target is not None
+        with pytest.raises(faults.Fault, match="TypeError") as caught:
+            channel.converse(
+                target.start("r1", shop.service), protocol.Request("r1", "status", {}, {}), channel.Quiet()
+            )
+    assert 'File "<carried>/stillroom_carried/facts.py"' in caught.value.detail
+    assert str(Path(stillroom.__file__).parent) not in caught.value.detail
+
+
+def test_an_interrupt_ends_what_runs_there(shop: Shop) -> None:
+    """The process in the pod cleans up behind itself and says so; nothing new is begun."""
+    models = shop.made.path / "app" / "models.py"
+    models.write_text("import time; time.sleep(600)\n" + models.read_text(encoding="utf-8"), encoding="utf-8")
+    shop.deploy()
+    with shop.opened() as opened:
+        opened.open((shop.service,))
+        watcher = _Interrupting(opened)
+        (made,) = regenerate.run(opened, [shop.service], regenerate.Options(), watcher, facts={})
+        assert made.failure is not None
+        assert made.failure.code == "terminated"
+        with pytest.raises(base.TargetFailed, match="interrupted"):
+            opened.call(shop.service, "echo", {})
+    rows = shop.database.server.fetch(
+        "SELECT datname FROM pg_database WHERE datname LIKE %s", ["stillroom_scratch_shop%"]
+    )
+    assert rows == []
+
+
+class _Interrupting(Watcher):
+    """Interrupts when the work on the models begins."""
+
+    def __init__(self, opened: session.Session) -> None:
+        super().__init__()
+        self._opened = opened
+
+    def step(self, service: str, step: str) -> None:
+        """See `fleet.Watcher`."""
+        if step == "autogenerate":
+            assert self._opened.interrupt()
