@@ -243,14 +243,17 @@ def test_what_changes_a_database_is_not_done_twice(shop: Shop) -> None:
     with shop.opened() as opened:
         opened.open((shop.service,))
         opened.call(shop.service, "echo", {})
-        shop.cluster.faults.clear()
-        cluster = opened.cluster
-        assert cluster is not None
-        way = cluster._open["shop"].relay
+        before = shop.cluster.count("pods/exec")
+        target = opened.cluster
+        assert target is not None
+        begun = target.start("r1", shop.service)
         shop.cluster.faults.restart()
         with pytest.raises(base.TargetFailed) as caught:
-            channel.converse(way.start(), protocol.Request("r1", "upgrade", {}, {}), channel.Quiet())
-    assert caught.value.code == "connection-lost"
+            channel.converse(begun, protocol.Request("r1", "upgrade", {}, {}), channel.Quiet())
+        assert caught.value.code == "connection-lost"
+        assert shop.cluster.count("pods/exec") == before
+        opened.call(shop.service, "status", {})  # another way is made
+        assert shop.cluster.count("pods/exec") == before + 1
 
 
 def test_the_commands_work_in_a_cluster(shop: Shop) -> None:

@@ -81,9 +81,12 @@ class Kubernetes:
         with self._lock:
             lock = self._locks[service.name]
         with lock:
-            way = self._way(service)
-            self._refuse_late(service)
-            return way.relay.start()
+            while True:
+                way = self._way(service)
+                self._refuse_late(service)
+                begun = way.relay.start()
+                if begun is not None:
+                    return begun
 
     def healthy(self, service: model.Service) -> pods.Chosen:
         """The pod and container of the service that could be worked in.
@@ -154,8 +157,9 @@ class Kubernetes:
     def _make_room(self) -> None:
         """Closes the ways that have been open longest, where there are too many; they can be made again."""
         with self._lock:
-            idle = [name for name, each in self._open.items() if not each.relay.busy]
-            surplus = [self._open.pop(name) for name in idle[: max(0, len(self._open) - _MOST_OPEN + 1)]]
+            count = max(0, len(self._open) - _MOST_OPEN + 1)
+            idle = [name for name, each in self._open.items() if not each.relay.busy][:count]
+            surplus = [self._open.pop(name) for name in idle if self._open[name].relay.retire()]
         for each in surplus:
             each.relay.close(_IDLE_END_SECONDS)
 
