@@ -314,6 +314,33 @@ def test_an_interrupt_ends_what_runs_there(shop: Shop) -> None:
     assert rows == []
 
 
+def test_an_api_server_that_goes_away_and_comes_back(shop: Shop) -> None:
+    """In the middle of a generation: it is begun again once the server answers."""
+    shop.deploy()
+    with shop.opened() as opened:
+        opened.open((shop.service,))
+        watcher = _Restarting(shop.cluster)
+        (made,) = regenerate.run(opened, [shop.service], regenerate.Options(), watcher, facts={})
+    assert watcher.done
+    assert made.failure is None, made.failure
+    assert len(shop.versions) == 1
+
+
+class _Restarting(Watcher):
+    """Restarts the API server when the first work on the models begins."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
+        self._cluster = cluster
+        self.done = False
+
+    def step(self, service: str, step: str) -> None:
+        """See `fleet.Watcher`."""
+        if step == "autogenerate" and not self.done:
+            self.done = True
+            self._cluster.faults.restart(1.0)
+
+
 class _Interrupting(Watcher):
     """Interrupts when the work on the models begins."""
 
