@@ -77,6 +77,7 @@ def cluster(
         yield made
     finally:
         made.close()
+    assert not made.problems, "\n".join(made.problems)
 
 
 @pytest.fixture
