@@ -22,6 +22,7 @@ COMMANDS = (
     "preflight",
     "protect",
     "regenerate",
+    "render-manifests",
     "restore",
     "revision",
     "services",

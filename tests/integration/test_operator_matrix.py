@@ -27,6 +27,7 @@ _COMMANDS = [
     "preflight",
     "protect",
     "regenerate",
+    "render-manifests",
     "restore",
     "revision",
     "services",
