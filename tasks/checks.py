@@ -13,7 +13,7 @@ from stillroom import errors
 if TYPE_CHECKING:
     from stillroom.session import Session
 
-__all__ = ["before", "check", "preflight"]
+__all__ = ["STALE", "before", "check", "preflight"]
 
 
 @command("check", options={})
@@ -38,8 +38,12 @@ def check(call: Call) -> None:
         )
 
 
-@command("preflight", options={"skip-db-check": "Leave the database out."})
-def preflight(call: Call, skip_db_check: bool = False) -> None:
+STALE = "Other code in the image than in this folder is no error."
+"""What `--allow-stale-image` says of itself, wherever it is an option."""
+
+
+@command("preflight", options={"skip-db-check": "Leave the database out.", "allow-stale-image": STALE})
+def preflight(call: Call, skip_db_check: bool = False, allow_stale_image: bool = False) -> None:
     """Check everything that would make a run fail, before it starts.
 
     Example: invoke preflight --service auth --verbose
@@ -48,7 +52,7 @@ def preflight(call: Call, skip_db_check: bool = False) -> None:
     from stillroom.people import findings
 
     with call.session() as session, call.watching("preflight", brief=True, looks=True) as watcher:
-        options = job.Options(skip_db_check=skip_db_check, alone=True)
+        options = job.Options(skip_db_check=skip_db_check, alone=True, allow_stale_image=allow_stale_image)
         outcomes = job.run(session, call.services, options, watcher)
     if call.json:
         call.answer(findings.document(call.environment.name, outcomes))
@@ -63,7 +67,13 @@ def preflight(call: Call, skip_db_check: bool = False) -> None:
 
 
 def before(
-    call: Call, session: Session, *, skip_db_check: bool, ignore: bool, reset_in_place: bool = False
+    call: Call,
+    session: Session,
+    *,
+    skip_db_check: bool,
+    ignore: bool,
+    reset_in_place: bool = False,
+    allow_stale_image: bool = False,
 ) -> Mapping[str, Mapping[str, Any]]:
     """Runs preflight ahead of another command.
 
@@ -73,6 +83,7 @@ def before(
         skip_db_check: leave the database out.
         ignore: go on in spite of errors.
         reset_in_place: no scratch database is going to be needed.
+        allow_stale_image: other code in an image than here is no error.
 
     Returns:
         service -> preflight's facts.
@@ -83,7 +94,7 @@ def before(
     from stillroom import preflight as job
     from stillroom.people import findings
 
-    options = job.Options(skip_db_check=skip_db_check, reset_in_place=reset_in_place)
+    options = job.Options(skip_db_check, reset_in_place, allow_stale_image=allow_stale_image)
     with call.watching("preflight", brief=True, looks=True) as watcher:
         outcomes = job.run(session, call.services, options, watcher)
     for each in outcomes:

@@ -31,6 +31,7 @@ _SHOWN = 10
         "skip-db-check": "Leave the database out of preflight.",
         "check-existing": "Stop if the target has other migrations than this folder.",
         "ignore-preflight": "Go on although preflight found errors.",
+        "allow-stale-image": checks.STALE,
         "fail-fast": "Begin nothing new after the first failure.",
         "carry-over": "Put what models do not show (triggers, views, grants, rows, ...) into the baseline.",
         "accept-loss": "NAME: give up what the baseline lacks: kind:name as printed, or a glob; repeatable.",
@@ -50,6 +51,7 @@ def regenerate(
     skip_db_check: bool = False,
     check_existing: bool = False,
     ignore_preflight: bool = False,
+    allow_stale_image: bool = False,
     fail_fast: bool = False,
     carry_over: bool = False,
     accept_loss: list[str] = [],  # noqa: B006 - Invoke's way to say that a flag may be repeated
@@ -79,10 +81,16 @@ def regenerate(
             carry_over=carry_over,
             accept_loss=tuple(accept_loss),
             reset_in_place=reset_in_place,
+            allow_stale_image=allow_stale_image,
             permission=protection.Permission(allow_protected or None, expect_database or None),
         )
         facts = checks.before(
-            call, session, skip_db_check=skip_db_check, ignore=ignore_preflight, reset_in_place=reset_in_place
+            call,
+            session,
+            skip_db_check=skip_db_check,
+            ignore=ignore_preflight,
+            reset_in_place=reset_in_place,
+            allow_stale_image=allow_stale_image,
         )
         plan = job.make_plan(call.environment, call.services, facts, options)
         if dry_run:
@@ -113,6 +121,7 @@ def _described(call: Call, done: job.Done) -> dict[str, Any]:
         "fail-fast": "Begin nothing new after the first failure.",
         "skip-db-check": "Leave the database out of preflight.",
         "ignore-preflight": "Go on although preflight found errors.",
+        "allow-stale-image": checks.STALE,
     },
 )
 def revision(
@@ -122,6 +131,7 @@ def revision(
     fail_fast: bool = False,
     skip_db_check: bool = False,
     ignore_preflight: bool = False,
+    allow_stale_image: bool = False,
 ) -> None:
     """Add one proven revision for each service whose models have changed.
 
@@ -137,7 +147,13 @@ def revision(
         raise errors.UsageError("a revision needs a message", 'give --message "what changes"')
     options = job.Options(message=message, head=head or None, fail_fast=fail_fast)
     with call.session() as session:
-        checks.before(call, session, skip_db_check=skip_db_check, ignore=ignore_preflight)
+        checks.before(
+            call,
+            session,
+            skip_db_check=skip_db_check,
+            ignore=ignore_preflight,
+            allow_stale_image=allow_stale_image,
+        )
         with call.watching("revision") as watcher:
             outcomes = job.run(session, call.services, options, watcher)
     if not call.json:
@@ -269,7 +285,7 @@ def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
 
 def _next(arrived: Sequence[job.Done]) -> list[str]:
     """What is to be done after a generation, in this environment and in the others."""
-    lines = ["Next: look at the new files (git diff), and commit them; invoke status shows where all stands"]
+    lines = ["Next: look at the new files (git status), and commit them; invoke status shows where all stands"]
     if any(each.replaced for each in arrived):
         return [
             *lines,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Options:
     carry_over: bool = False
     accept_loss: tuple[str, ...] = ()
     reset_in_place: bool = False
+    allow_stale_image: bool = False
     permission: protection.Permission = dataclasses.field(default_factory=protection.Permission)
 
 
@@ -162,6 +164,8 @@ def make_plan(
 def _entry(environment: model.Environment, service: model.Service, facts: Mapping[str, Any], options: Options) -> Entry:
     if options.reset_in_place:
         _check_protection(environment, service, facts, options)
+        if not options.skip_backup:
+            cleanup.check_dumps(service.name, environment)
     replaces = tuple(str(each["name"]) for each in facts.get("files", ()))
     folders = facts.get("folders") or ()
     refusal = one_head.refusal(service.name, service.heads, facts.get("heads") or ())
@@ -263,9 +267,12 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
     if options.check_existing:
         follower.step("compare histories")
         bring_home.compare_with_target(opened, service, follower)
+    seen = _seen_here(opened, service) if options.allow_stale_image and not opened.local else None
     made = opened.call(service, "generate", _asked(opened, service, options), follower)
     follower.step("copy back")
     where = opened.layout_of(service, made)
+    if seen is not None:  # the image may have another history: what counts is that nobody has changed the one here
+        made = {**made, "history": seen}
     home = bring_home.replace_history(opened.fleet.state, service.name, where, made, backup=not options.skip_backup)
     return Done(
         tables=made["tables"],
@@ -281,6 +288,12 @@ def _one(opened: session.Session, service: model.Service, options: Options, foll
         backup=home.backup,
         dump=made["dumped"],
     )
+
+
+def _seen_here(opened: session.Session, service: model.Service) -> dict[str, str]:
+    """The history of this folder, as a result of `generate` has it."""
+    names = opened.layout_of(service, {}).names()
+    return {name: hashlib.sha256(content).hexdigest() for name, content in names.items()}
 
 
 def _asked(opened: session.Session, service: model.Service, options: Options) -> dict[str, Any]:

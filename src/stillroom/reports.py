@@ -9,7 +9,13 @@ from typing import Any
 __all__ = ["CHECKS", "Finding", "Report"]
 
 CHECKS = (
+    "kubectl",
+    "cluster",
+    "namespace",
+    "permissions",
+    "pods",
     "target",
+    "image",
     "path",
     "python",
     "alembic",

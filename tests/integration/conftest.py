@@ -8,7 +8,10 @@ import pytest
 
 from tests.conftest import NewDatabase, NewRole
 from tests.support import fleets, projects
+from tests.support.cluster.fixtures import cluster, kubectl, kubectl_program
 from tests.support.postgres import Role
+
+__all__ = ["auth", "cluster", "kubectl", "kubectl_program", "owner", "shop"]
 
 SHOP = projects.table("account", "email: Mapped[str]") + projects.table(
     "session", 'account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))'

@@ -1,4 +1,4 @@
-"""The channel to a service's process on this machine, whatever the service's code does in it."""
+"""The channel to a service's process, whatever the service's code does in it, and whichever target it runs at."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ import pytest
 from stillroom.runtime import faults
 from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel, local
+from stillroom.targets.kubernetes.kubectl import Kubectl
+from stillroom.targets.kubernetes.target import Kubernetes
 from tests.conftest import NewDatabase
 from tests.support import projects, targets
+from tests.support.cluster import Cluster
 from tests.support.postgres import Database
 
 
@@ -54,12 +57,19 @@ def scratch_databases(database: Database, service: projects.Made) -> list[str]:
     return [row[0] for row in rows]
 
 
-@pytest.fixture
-def target() -> Iterator[local.Local]:
-    """This machine as a target."""
-    opened = local.Local()
+@pytest.fixture(params=["local", "kubernetes"])
+def target(request: pytest.FixtureRequest) -> Iterator[base.Target]:
+    """A target of each kind: the same holds for all of them."""
+    opened: base.Target = local.Local() if request.param == "local" else _cluster(request)
     yield opened
     opened.close()
+
+
+def _cluster(request: pytest.FixtureRequest) -> base.Target:
+    """A cluster with one service; its container sees the folders of this machine."""
+    cluster: Cluster = request.getfixturevalue("cluster")
+    cluster.deploy("shop")
+    return Kubernetes(Kubectl(kubeconfig=cluster.kubeconfig))
 
 
 def request(
@@ -77,13 +87,13 @@ def request(
     return protocol.Request(operation=operation, service=facts, **{**given, **changes})
 
 
-def ask(target: local.Local, asked: protocol.Request, heard: Heard | None = None) -> dict[str, Any]:
+def ask(target: base.Target, asked: protocol.Request, heard: Heard | None = None) -> dict[str, Any]:
     """The result; raises what it raises."""
     return channel.converse(target.start(asked.id, targets.service()), asked, heard or Heard())
 
 
 def test_prints_of_the_service_do_not_disturb_the_answer(
-    target: local.Local, tmp_path: Path, database: Database
+    target: base.Target, tmp_path: Path, database: Database
 ) -> None:
     """A print in the models, also one that looks like an answer, ends up as output."""
     noise = 'print("hello"); print(\'{"event": "result", "value": {"tables": 99}}\', flush=True)\n'
@@ -93,7 +103,7 @@ def test_prints_of_the_service_do_not_disturb_the_answer(
     assert b"hello" in heard.tail
 
 
-def test_fifty_megabytes_of_log_are_survived(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_fifty_megabytes_of_log_are_survived(target: base.Target, tmp_path: Path, database: Database) -> None:
     """They pass through; only their end is kept."""
     line = '"x" * 1023 + "\\n" + "y" * (1024 * 1024 - 1025) + "\\n"'
     noise = f"import sys\nfor _ in range(50):\n    sys.stderr.write({line})\n"
@@ -114,7 +124,7 @@ def test_fifty_megabytes_of_log_are_survived(target: local.Local, tmp_path: Path
     ids=["killed", "crashed", "exits with 0", "closes everything"],
 )
 def test_a_process_that_ends_is_an_error(
-    target: local.Local, tmp_path: Path, database: Database, code: str, says: str
+    target: base.Target, tmp_path: Path, database: Database, code: str, says: str
 ) -> None:
     """However it ends, also with status 0, it is no result; the next request works."""
     shop = projects.make_service(tmp_path / "shop", models=code)
@@ -152,7 +162,7 @@ def test_a_process_that_ends_is_an_error(
     ],
 )
 def test_what_the_service_raises_is_told_with_its_place(
-    target: local.Local, tmp_path: Path, database: Database, code: str, fault: str, says: str
+    target: base.Target, tmp_path: Path, database: Database, code: str, fault: str, says: str
 ) -> None:
     """The fault has a name, the file and line in the service, and a mend."""
     shop = projects.make_service(tmp_path / "shop", models=code)
@@ -163,7 +173,7 @@ def test_what_the_service_raises_is_told_with_its_place(
     assert caught.value.mend
 
 
-def test_a_hang_ends_at_the_time_limit(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_a_hang_ends_at_the_time_limit(target: base.Target, tmp_path: Path, database: Database) -> None:
     """The runtime ends itself, cleans up, and says so."""
     shop = projects.make_service(tmp_path / "hangs", models="import time; time.sleep(600)")
     with pytest.raises(faults.Fault) as caught:
@@ -173,7 +183,7 @@ def test_a_hang_ends_at_the_time_limit(target: local.Local, tmp_path: Path, data
 
 
 def test_a_hang_that_ignores_its_end_is_killed(
-    target: local.Local, tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+    target: base.Target, tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Code that swallows every exception is killed from outside, and told so."""
     monkeypatch.setattr(channel, "_PATIENCE_SECONDS", 2.0)
@@ -184,7 +194,7 @@ def test_a_hang_that_ignores_its_end_is_killed(
     assert caught.value.code == "time-limit"
 
 
-def test_the_worker_ends_when_the_operator_leaves(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_the_worker_ends_when_the_operator_leaves(target: base.Target, tmp_path: Path, database: Database) -> None:
     """Closed pipes end the service's process, and its scratch database goes."""
     shop = projects.make_service(tmp_path / "left", models="import time; time.sleep(600)")
     asked = request(shop, database)
@@ -214,7 +224,7 @@ def test_the_parent_takes_its_workers_along(tmp_path: Path, database: Database) 
         target.close()
 
 
-def test_services_cannot_shadow_the_standard_library(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_services_cannot_shadow_the_standard_library(target: base.Target, tmp_path: Path, database: Database) -> None:
     """A folder with its own logging.py and typing.py works (K13)."""
     ini = projects.INI.replace("prepend_sys_path = .\n", "")
     shop = projects.make_service(
@@ -226,17 +236,17 @@ def test_services_cannot_shadow_the_standard_library(target: local.Local, tmp_pa
 
 
 def test_an_unknown_operation_and_interpreter_are_named(
-    target: local.Local, tmp_path: Path, database: Database
+    target: base.Target, tmp_path: Path, database: Database
 ) -> None:
     """Both are errors with a mend, not crashes."""
     shop = projects.make_service(tmp_path / "shop")
     with pytest.raises(faults.WrongRequest, match="no operation 'dance'"):
         ask(target, request(shop, database, "dance"))
     with pytest.raises(base.TargetFailed, match="/no/such/python") as caught:
-        target.start("r2", targets.service(python="/no/such/python"))
+        target.start("r2", targets.service("two", python="/no/such/python", workload="shop"))
     assert caught.value.code == "interpreter-missing"
     with pytest.raises(base.TargetFailed) as caught:
-        target.start("r3", targets.service(python="/bin/true"))
+        target.start("r3", targets.service("three", python="/bin/false", workload="shop"))
     assert caught.value.code == "interpreter-broken"
 
 
@@ -273,7 +283,7 @@ def test_nothing_is_left_behind(tmp_path: Path, database: Database, monkeypatch:
     assert scratch_databases(database, shop) == []
 
 
-def test_many_requests_at_once(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_many_requests_at_once(target: base.Target, tmp_path: Path, database: Database) -> None:
     """Eight threads share one parent, and each gets its own answer (A17)."""
     services = [
         projects.make_service(tmp_path / f"shop{n}", models="".join(projects.table(f"t{n}_{i}") for i in range(n + 1)))
@@ -292,7 +302,7 @@ def test_many_requests_at_once(target: local.Local, tmp_path: Path, database: Da
     assert answers == {n: n + 1 for n in range(8)}
 
 
-def test_secrets_reach_no_command_line(target: local.Local, tmp_path: Path, database: Database) -> None:
+def test_secrets_reach_no_command_line(target: base.Target, tmp_path: Path, database: Database) -> None:
     """While a request runs, no process on this machine shows the URL's password among its arguments."""
     shop = projects.make_service(tmp_path / "shop", models="import time; time.sleep(3)")
     asked = request(shop, database)

@@ -45,6 +45,10 @@ class Recorded:
         """See `base.Process`."""
         self.killed = True
 
+    def trouble(self) -> base.TargetFailed | None:
+        """See `base.Process`."""
+        return None
+
     def close(self) -> None:
         """Closes its end."""
         os.close(self._requests)
@@ -83,6 +87,10 @@ class Started:
         """See `base.Process`."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def trouble(self) -> base.TargetFailed | None:
+        """See `base.Process`."""
+        return None
 
 
 def line(event: str, **fields: Any) -> bytes:

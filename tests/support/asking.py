@@ -7,7 +7,7 @@ from typing import Any
 
 from stillroom.runtime.wire import protocol
 from stillroom.targets import channel, local
-from tests.support import projects
+from tests.support import projects, targets
 
 __all__ = ["Asker", "Heard"]
 
@@ -85,7 +85,7 @@ class Asker:
 
     def ask(self, request: protocol.Request, heard: Heard | None = None) -> dict[str, Any]:
         """The result of a request as it is."""
-        return channel.converse(self._target.start(request.id, None), request, heard or Heard())
+        return channel.converse(self._target.start(request.id, targets.service()), request, heard or Heard())
 
     def close(self) -> None:
         """Ends the target."""

@@ -27,11 +27,13 @@ class Options:
         skip_db_check: the database is left out.
         reset_in_place: no scratch database is going to be needed.
         alone: no generation follows. A history that is written by hand, without models, is sound then.
+        allow_stale_image: other code in an image than here is no error.
     """
 
     skip_db_check: bool = False
     reset_in_place: bool = False
     alone: bool = False
+    allow_stale_image: bool = False
 
 
 class _Listening:
@@ -55,7 +57,7 @@ class _Listening:
 def ask(opened: session.Session, service: model.Service, options: Options, follower: fleet.Follower) -> Answer:
     """The runtime's findings and facts; a process that can't be started, or ends on the way, is a finding, too."""
     listening = _Listening(follower)
-    asked = dataclasses.asdict(options)
+    asked = {**dataclasses.asdict(options), "sources": not opened.local}
     try:
         answer = opened.call(service, "preflight", asked, listening)
     except (faults.Fault, base.TargetFailed) as failed:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillroom import errors, fleet, session, sharing
-from stillroom.preflight import asking, folders, neighbours
+from stillroom.preflight import asking, cluster, folders, image, neighbours
 from stillroom.registry import model
 from stillroom.reports import Finding, Report
 
@@ -18,9 +19,15 @@ def run(
     opened: session.Session, services: Sequence[model.Service], options: asking.Options, watcher: fleet.Watcher
 ) -> list[fleet.Outcome[Report]]:
     """Looks at all services at once. Each outcome has a report, also of a service that could not be reached."""
-    answers = fleet.run(
-        services, lambda service, follower: asking.ask(opened, service, options, follower), watcher, jobs=opened.jobs
-    )
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        around = pool.submit(cluster.look, opened, services)
+        answers = fleet.run(
+            services,
+            lambda service, follower: asking.ask(opened, service, options, follower),
+            watcher,
+            jobs=opened.jobs,
+        )
+        beneath = cluster.judge(around.result(), services) if not opened.local else {}
     here = folders.look(opened, {each.service: each.value[1] for each in answers if each.value is not None})
     embedded = opened.environment.database == "embedded"
     outcomes = [_judged(each, here.get(each.service.name, []), embedded=embedded) for each in answers]
@@ -32,7 +39,19 @@ def run(
     beside = sharing.made_beside(opened, services, {name: each.facts for name, each in reports.items()})
     for clash in sharing.clashes(services, making, beside, sharing.order(opened)):
         more.setdefault(clash.service, []).append(neighbours.clash_found(clash))
+    if not opened.local:
+        for each in outcomes:
+            mine = [*beneath[each.service.name], *_of_image(opened, each, allowed=options.allow_stale_image)]
+            more.setdefault(each.service.name, []).extend(mine)
     return [_added(each, more.get(each.service.name, [])) for each in outcomes]
+
+
+def _of_image(opened: session.Session, outcome: fleet.Outcome[Report], *, allowed: bool) -> list[Finding]:
+    """Whether the code that was looked at is the code of this folder."""
+    if outcome.value is None or not outcome.value.facts:
+        return []
+    service, facts = outcome.service, outcome.value.facts
+    return image.judge(service.name, facts, image.look(opened, service, facts), allowed=allowed)
 
 
 def _judged(

@@ -25,7 +25,14 @@ with contextlib.suppress(Exception):
     from ..projects import env_run, environment, hardcoded  # noqa: F401
     from ..reading import revision_needs  # noqa: F401
     from ..standing import preflight_models  # noqa: F401
-    from . import preflight_database, preflight_env, preflight_needs, preflight_rights, preflight_scratch  # noqa: F401
+    from . import (  # noqa: F401
+        preflight_database,
+        preflight_env,
+        preflight_needs,
+        preflight_rights,
+        preflight_scratch,
+        preflight_sources,
+    )
 
 __all__ = ["preflight"]
 
@@ -34,7 +41,7 @@ def preflight(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
     """Looks at a service; changes nothing.
 
     Options: `skip_db_check` (bool): leaves the database out. `skip_models` (str): leaves out what imports code of the
-    service, for this reason (it ended the process before, say).
+    service, for this reason (it ended the process before, say). `sources` (bool): also digests the code that is loaded.
 
     Returns:
         `findings`: a list of `{"check", "level", "message", "mend", "data"}`, see `preflight_findings.LEVELS`.
@@ -42,7 +49,8 @@ def preflight(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         `folders`, `heads`, `address`, `host`, `port`, `database`, `role`, `server_version`, `marker`, `applied`,
         `version_table`, `schemas`, `database_tables` (in these schemas, the version table included), `metadata_tables`
         (full names), where it shares its database `makes` and `shares` (tables that its history makes; that it makes
-        where they are not there), `scratch` ("given", "embedded", "create", or None: none is to be had).
+        where they are not there), `sources` (see `preflight_sources.digests`),
+        `scratch` ("given", "embedded", "create", or None: none is to be had).
     """
     service = facts.ServiceFacts.from_dict(request.service)
     looking = _Preflight(service, request.options, tell)
@@ -60,6 +68,7 @@ class _Preflight:
         self._skip_database = bool(options.get("skip_db_check"))
         self._skip_models = str(options.get("skip_models") or "")
         self._in_place = bool(options.get("reset_in_place"))
+        self._with_sources = bool(options.get("sources"))
         self._tell = tell
         self._files = preflight_project.Files()
         self._url: str | None = None
@@ -88,6 +97,8 @@ class _Preflight:
         self._tell.step("models")
         with found.checking("models"):
             self._look_at_models(usable)
+            if self._with_sources and self._metadatas is not None:
+                self._look_at_sources()
         with found.checking("bootstrap"):
             if usable and not self._skip_models and self.service.bootstrap is not None:
                 self._look_at_bootstrap()
@@ -185,6 +196,17 @@ class _Preflight:
                 self._judge_metadata("target_metadata of env.py")
         else:
             self.found.skipped("models", "not imported: services.yaml names none, and there is no env.py to tell")
+
+    def _look_at_sources(self) -> None:
+        """Which code this is, for whoever has another copy of it."""
+        from . import preflight_sources
+
+        if self._files.env_source and (self.service.models or self.service.metadata):
+            self._run_env()  # it may import more than the models do
+        places = self._files.places
+        self.facts["sources"] = preflight_sources.digests(
+            self.service, places.script_location / "env.py" if places is not None else None
+        )
 
     def _judge_metadata(self, where: str) -> None:
         from . import preflight_env

@@ -17,6 +17,8 @@ _NO_PROGRAM = re.compile(
 _FROM_PYTHON = re.compile(r"^(?:\w+Error|Traceback)\b", re.MULTILINE)
 _STATUS = re.compile(r"command terminated with exit code (\d+)")
 _KILLED = 137
+# What kubectl says where a stream could not be begun, too: a refused upgrade is tried again in another protocol first.
+_UNCLEAR = frozenset({"kubectl-failed", "not-found", "invalid"})
 _AGAIN = "run it again; invoke status tells how far it came"
 
 
@@ -51,7 +53,7 @@ def explain(
         return _lost(service, place, "the pod is gone", said)
     if exit_code is None and not noticed and status not in (0, None):
         known = failures.of(["exec", chosen.pod], said, status)
-        if known.code not in ("kubectl-failed", "not-found") and not known.passing:
+        if known.code not in _UNCLEAR and not known.passing:
             return known
         return _lost(service, place, known.message, said)
     return _lost(service, place, noticed or "the connection ended", said)

@@ -25,6 +25,7 @@ PYTHON = "python3"
 _START_SECONDS = 60.0
 _END_SECONDS = 70.0
 _TRIES = 3
+_PAUSE_SECONDS = 1.0
 # Each is a kubectl of its own, which takes some memory here.
 _MOST_OPEN = 24
 
@@ -80,16 +81,19 @@ class Kubernetes:
         with lock:
             return self._way(service).relay.start()
 
-    def where(self, service: model.Service) -> pods.Chosen:
-        """The container that the service is worked on in.
+    def healthy(self, service: model.Service) -> pods.Chosen:
+        """The pod and container of the service that could be worked in.
 
         Raises:
-            base.TargetFailed: there is none.
+            pods.NoPod: there is none now.
+            base.TargetFailed: nobody can tell which, or what there is.
         """
-        with self._lock:
-            lock = self._locks[service.name]
-        with lock:
-            return self._way(service).chosen
+        return pods.choose(service.name, service.workload, service.container, self._objects(service))
+
+    def where(self, service: model.Service) -> pods.Chosen | None:
+        """The container that the service is worked on in; None where that has not begun."""
+        found = self._open.get(service.name)
+        return found.chosen if found is not None else None
 
     def interrupt(self) -> bool:
         """See `base.Target`."""
@@ -125,6 +129,7 @@ class Kubernetes:
                 if failed.code != base.LOST or not left:
                     raise
                 self.views.forget(service.namespace)
+                self.kubectl.pause(_PAUSE_SECONDS)
         raise AssertionError("the last try returns or raises")
 
     def _refuse_late(self, service: model.Service) -> None:
@@ -159,7 +164,7 @@ class Kubernetes:
         if via == "job" or (via == "auto" and service.scratch == "sidecar"):
             return self._hired.container(service, self._workload(service))
         try:
-            return pods.choose(service.name, service.workload, service.container, self._objects(service))
+            return self.healthy(service)
         except pods.NoPod as none:
             if via == "exec" or none.workload is None:
                 raise

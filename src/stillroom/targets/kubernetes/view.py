@@ -12,6 +12,7 @@ from stillroom.targets.kubernetes.kubectl import Kubectl, KubectlFailed
 __all__ = ["Views"]
 
 _ALWAYS = "deployments.apps,replicasets.apps,pods"
+_SAME_SECONDS = 5.0
 _OTHERS = "statefulsets.apps,daemonsets.apps"
 
 Objects = Sequence[Mapping[str, Any]]
@@ -51,7 +52,10 @@ class Views:
         try:
             return future.result()
         except KubectlFailed:
-            self.forget(namespace)  # whoever asks next may find the cluster there again
+            # Not at once: many services ask, and each would wait for a cluster that is not there.
+            later = threading.Timer(_SAME_SECONDS, self.forget, [namespace])
+            later.daemon = True
+            later.start()
             raise
 
     def others(self, namespace: str | None) -> Objects:
