@@ -23,7 +23,7 @@ __all__ = ["render_manifests"]
     "render-manifests",
     options={
         "output": "DIR: where they are written (default: build/manifests/ENVIRONMENT).",
-        "profile": "PROFILE: plain, helm, argocd or kustomize (default: what the environment says).",
+        "profile": "PROFILE: one of plain, helm, argocd and kustomize (default: what the environment says).",
         "tag": "TAG: of all images, instead of the registry's.",
         "kubernetes-version": "RELEASE: whose schemas hold, such as 1.33 (default: the newest that is installed).",
         "check": "Write nothing; compare with what is on disk, and exit with 1 and a diff where it differs.",

@@ -16,7 +16,19 @@ from stillroom import errors, fleet, protection, session, sharing
 from stillroom.registry import model
 from stillroom.targets import base
 
-__all__ = ["Dump", "Entry", "Plan", "check_dumps", "dump_file", "dumps", "look", "make_plan", "restore", "restore_command", "run"]
+__all__ = [
+    "Dump",
+    "Entry",
+    "Plan",
+    "check_dumps",
+    "dump_file",
+    "dumps",
+    "look",
+    "make_plan",
+    "restore",
+    "restore_command",
+    "run",
+]
 
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 

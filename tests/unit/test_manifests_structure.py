@@ -193,7 +193,7 @@ def _ours(name: str) -> str:
         ("parallelism: 1", "parallelism: one", "schema-broken", "parallelism"),
         ("kind: Job", "kind: Jobb", "kind-unknown", "no Jobb"),
         ("kind: Job", "sort: Job", "no-object", "no object"),
-        ("runAsNonRoot: true", "runAsNonRoot: false", "not-restricted", "runAsNonRoot"),
+        ("restartPolicy: Never", "restartPolicy: Never\n      hostNetwork: true", "not-restricted", "hostNetwork"),
         ("containerName: migration", "containerName: migrant", "reference-broken", "migrant"),
         (
             "        - name: tmp\n          emptyDir",
