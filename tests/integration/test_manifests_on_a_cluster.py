@@ -60,13 +60,18 @@ def test_what_applying_would_change_is_shown(shop: Program, cluster: Cluster, ku
 
 def test_a_patch_is_tried_where_its_deployment_is(shop: Program, cluster: Cluster, tmp_path: Path) -> None:
     """It adds to what is there: the init container, and the probe."""
-    cluster.deploy("auth", folder=tmp_path, env={}, container="auth")
+    code = tmp_path / "code"
+    code.mkdir()
+    cluster.deploy("auth", folder=code, env={}, container="auth")
     ran = shop.run("render-manifests", "--diff-cluster")
     assert ran.code == 1, ran.told
     assert "Deployment auth" not in ran.stderr
     assert "Deployment tenant is not in the cluster yet" in ran.stderr
     assert "name: verify-database" in ran.stdout
     assert "+        startupProbe:" in ran.stdout
+    tried = shop.run("render-manifests", "--server-dry-run", "--service", "auth")
+    assert tried.code == 0, tried.told
+    assert "not in the cluster yet" not in tried.stderr
 
 
 def test_a_cluster_that_is_not_there_is_told(shop: Program, cluster: Cluster) -> None:
