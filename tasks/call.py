@@ -105,12 +105,13 @@ class Call:
         from stillroom import fleet
 
         given: str = self._options["jobs"]
+        default = fleet.default_jobs(elsewhere=self.environment.target != "local")
         if not given:
-            return fleet.default_jobs()
+            return default
         if not given.isascii() or not given.isdigit() or int(given) < 1:
             raise errors.UsageError(
                 f"--jobs {given}: a whole number of at least 1 is needed",
-                f"leave it out for the default ({fleet.default_jobs()})",
+                f"leave it out for the default ({default})",
             )
         return int(given)
 
