@@ -137,7 +137,7 @@ def test_a_deployment_of_no_replicas_has_no_pod(place: Place, ask: Asking) -> No
     ask.applied(_deployment(place, "1"))
     assert ask.run("rollout", "status", "deployment/shop", "--timeout=90s").code == 0
     assert ask.run("scale", "deployment/shop", "--replicas=0").code == 0
-    ask.until("delete", "pod --selector=app=shop".split()[0] + "/" + _only_pod(ask))
+    ask.until("delete", ["pod", "--selector=app=shop"][0] + "/" + _only_pod(ask))
     assert ask.get("deployment", "shop")["spec"]["replicas"] == 0
 
 
