@@ -20,6 +20,7 @@ from tests.support.cluster import (
     logs,
     objects,
     pick,
+    protobuf,
     scaling,
     schemas,
     statuses,
@@ -139,7 +140,7 @@ class Answering:
     def _done(self, call: Call) -> tuple[Object, int]:
         """A request without a stream: the answer and its code."""
         if call.resource.plural.startswith("selfsubject"):
-            body = objects.body_of(call)
+            body = protobuf.decoded(call.body) if call.kind == protobuf.MEDIA_TYPE else objects.body_of(call)
             schemas.check(call, body)
             return self._access.reviewed(call, body), 201
         if call.subresource == "scale":
@@ -177,14 +178,11 @@ class Answering:
     async def _stream(
         self, request: web.Request, lines: AsyncIterator[bytes], of: str, pod: str, kind: str
     ) -> web.StreamResponse:
-        """Sends what comes as it comes; what goes wrong before the first of it is an answer of its own."""
-        first = await anext(lines, b"") if of == "log" and "follow" not in request.query else None
+        """Sends what comes as it comes."""
         tampered = faults.Tampered(self._faults.interruption(of, pod))
         response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-cache, private"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        if first:
-            await response.write(first)
         async for line in lines:
             left, due = tampered.passed(line)
             if left:
