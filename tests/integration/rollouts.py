@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.support.cluster import Cluster
 from tests.support.cluster.fixtures import Kubectl
 from tests.support.postgres import Database
 
-__all__ = ["BROKEN", "FIRST", "SECOND", "Rollouts"]
+__all__ = ["BROKEN", "FIRST", "GATE", "HELD", "SECOND", "Rollouts"]
 
 FIRST = projects.revision(
     "0001",
@@ -27,6 +28,16 @@ SECOND = projects.revision(
     downgrade="op.drop_column('product', 'note')",
 )
 BROKEN = projects.revision("0002", "0001", upgrade="op.execute('SELECT nothing FROM nowhere')", downgrade="pass")
+GATE = "SELECT pg_advisory_lock(4711)"
+HELD = projects.revision(
+    "0001",
+    upgrade="op.create_table('product', sa.Column('id', sa.Integer, primary_key=True))\n"
+    "print('at the gate', flush=True)\n"
+    "op.execute('SELECT pg_advisory_xact_lock(4711)')",
+    downgrade="op.drop_table('product')",
+)
+"""A revision that waits until nobody holds the `GATE` of its database."""
+
 _MODELS = projects.table("product", "name: Mapped[str]", "note: Mapped[str | None]")
 
 
@@ -42,6 +53,7 @@ class Rollouts:
     def __post_init__(self) -> None:
         self.services: dict[str, projects.Made] = {}
         self.databases: dict[str, Database] = {}
+        self._images = 0
         self.program = program.Program(self.folder)
         self.folder.mkdir(parents=True)
 
@@ -58,13 +70,16 @@ class Rollouts:
 
     def push(self, name: str, tag: str = "1", **facts: Any) -> None:
         """Builds the image of a service from the checkout as it is now."""
-        self.cluster.image(f"registry.test/{name}:{tag}", self.services[name].path, **facts)
+        self._images += 1
+        built = self.folder.parent / "images" / f"{name}-{self._images}"
+        shutil.copytree(self.services[name].path, built, ignore=shutil.ignore_patterns("__pycache__"))
+        self.cluster.image(f"registry.test/{name}:{tag}", built, **facts)
 
     def deploy(self, name: str, tag: str = "1") -> None:
         """Runs the service itself."""
         made = self.services[name]
         env = {made.url_variable: self.databases[name].asyncpg}
-        self.cluster.deploy(f"{name}-service", image=f"registry.test/{name}:{tag}", env=env)
+        self.cluster.deploy(name, image=f"registry.test/{name}:{tag}", env=env)
 
     def written(self, **environment: Any) -> Rollouts:
         """Writes services.yaml and tasks.py."""

@@ -38,3 +38,88 @@ def test_a_service_is_migrated_by_its_job(fleet: rollouts.Rollouts) -> None:
     assert "Migration job completed successfully" in log
     (job,) = fleet.jobs()
     assert result["job"] == job
+
+
+def test_running_it_again_does_nothing(fleet: rollouts.Rollouts) -> None:
+    """Where the database says that it is at head; no Job is made, deleted or changed, and no ConfigMap."""
+    fleet.add("auth")
+    fleet.written()
+    assert fleet.apply().code == 0
+    fleet.deploy("auth")
+    before = fleet.cluster.all("Job", "default"), fleet.cluster.all("ConfigMap", "default")
+    again = fleet.apply("--json")
+    assert again.code == 0, again.told
+    (told,) = again.json["services"]
+    assert (told["action"], told["outcome"]) == ("nothing", "nothing to do")
+    assert (fleet.cluster.all("Job", "default"), fleet.cluster.all("ConfigMap", "default")) == before
+
+
+def test_a_restored_backup_is_migrated_again(fleet: rollouts.Rollouts) -> None:
+    """The Job is complete, but the database is not at head: it is deleted and made again."""
+    fleet.add("auth")
+    fleet.written()
+    assert fleet.apply().code == 0
+    fleet.deploy("auth")
+    (first,) = fleet.cluster.all("Job", "default")
+    fleet.databases["auth"].execute("ALTER TABLE product DROP COLUMN note; UPDATE alembic_version SET version_num = '0001'")
+    again = fleet.apply("--json")
+    assert again.code == 0, again.told
+    (told,) = again.json["services"]
+    assert (told["action"], told["why"]) == ("replace", "it is complete, but the database is behind")
+    assert (told["before"], told["after"], fleet.at("auth")) == (["0001"], ["0002"], ["0002"])
+    (second,) = fleet.cluster.all("Job", "default")
+    assert first["metadata"]["name"] == second["metadata"]["name"]
+    assert first["metadata"]["uid"] != second["metadata"]["uid"]
+
+
+def test_a_failed_job_is_told_and_made_again(fleet: rollouts.Rollouts) -> None:
+    """In the words of the runtime, with the end of its log; mended and pushed, it is deleted and runs anew."""
+    made = fleet.add("auth", history=(rollouts.FIRST, rollouts.BROKEN))
+    fleet.written()
+    ran = fleet.apply("--json")
+    assert ran.code == 1, ran.told
+    error = ran.json["services"][0]["error"]
+    assert error["code"] == "revision-failed"
+    assert error["message"].startswith("auth: revision 0002 failed in the database:")
+    assert 'relation "nowhere" does not exist' in error["detail"]
+    assert error["data"]["exit_code"] == 20
+    assert Path(error["data"]["log"]).read_text(encoding="utf-8").count("Migration failed") == 1
+    (failed,) = fleet.jobs()
+
+    for file in made.versions.glob("*0002*"):
+        file.unlink()
+    made.add(rollouts.SECOND)
+    fleet.push("auth")
+    again = fleet.apply("--json")
+    assert again.code == 0, again.told
+    assert again.json["services"][0]["why"].startswith("it failed (")
+    assert fleet.jobs() == [failed]
+    assert fleet.at("auth") == ["0002"]
+
+
+def test_an_image_without_the_newest_revision_is_refused(fleet: rollouts.Rollouts) -> None:
+    """Migration files that were not built into it; unless an older state is meant."""
+    fleet.add("auth", history=(rollouts.FIRST,)).add(rollouts.SECOND)
+    fleet.written()
+    ran = fleet.apply("--json")
+    assert ran.code == 4, ran.told
+    error = ran.json["services"][0]["error"]
+    assert error["code"] == "image-stale"
+    assert "this image lacks revision 0002" in error["message"]
+    assert fleet.at("auth") == []
+    meant = fleet.apply("--allow-stale-image")
+    assert meant.code == 0, meant.told
+    assert fleet.at("auth") == ["0001"]
+
+
+def test_an_image_that_can_not_be_pulled_fails_at_once(fleet: rollouts.Rollouts) -> None:
+    """The Job would wait until its deadline; a secret that is missing likewise."""
+    fleet.add("auth", pushed=False)
+    fleet.add("sales", secret={"name": "nowhere"})
+    fleet.written()
+    ran = fleet.apply("--json")
+    assert ran.code == 1, ran.told
+    auth, sales = (each["error"] for each in ran.json["services"])
+    assert (auth["code"], sales["code"]) == ("image-pull", "container-config")
+    assert "registry.test/auth:1" in auth["message"]
+    assert 'secret "nowhere" not found' in sales["message"]

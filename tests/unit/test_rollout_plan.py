@@ -105,6 +105,7 @@ def test_the_job_of_a_run_expects_the_heads_of_the_checkout() -> None:
     assert _main(made)["env"] == [
         {"name": "A", "value": "b"},
         {"name": "STILLROOM_ACTOR", "value": "kim@desk"},
+        {"name": "STILLROOM_TERMINATION_LOG", "value": "/dev/termination-log"},
         {"name": "STILLROOM_EXPECTED_HEADS", "value": "0002,0003"},
     ]
     assert len(_main(given)["env"]) == 2

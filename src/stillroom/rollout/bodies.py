@@ -8,6 +8,7 @@ from typing import Any
 
 from stillroom import errors
 from stillroom.rollout import cluster
+from stillroom.runtime.migrating import last_word
 
 __all__ = ["EXPECTED_HEADS", "MAIN", "for_run", "other_command"]
 
@@ -34,7 +35,7 @@ def for_run(body: Mapping[str, Any], needed: Sequence[str], actor: str) -> dict[
     made = copy.deepcopy(dict(body))
     for container in _containers(made):
         if container["name"] == MAIN:
-            _set(container, _ACTOR, actor)
+            _tell(container, actor)
             if needed:
                 _set(container, EXPECTED_HEADS, ",".join(needed))
     return made
@@ -69,7 +70,7 @@ def other_command(
     for container in found:
         if container["name"] == MAIN:
             _give(container, arguments)
-            _set(container, _ACTOR, actor)
+            _tell(container, actor)
     if image is not None:
         before = next(each["image"] for each in found if each["name"] == MAIN)
         for container in found:
@@ -101,6 +102,12 @@ def _give(container: dict[str, Any], arguments: Sequence[str]) -> None:
 def _places(options: Sequence[str]) -> list[str]:
     named = [at for at, each in enumerate(options) if each in _PLACES]
     return [word for at in named for word in options[at : at + 2]]
+
+
+def _tell(container: dict[str, Any], actor: str) -> None:
+    """Tells the runtime who asked, and where its last word goes."""
+    _set(container, _ACTOR, actor)
+    _set(container, last_word.VARIABLE, str(container.get("terminationMessagePath") or last_word.LOG))
 
 
 def _set(container: dict[str, Any], name: str, value: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -173,7 +174,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="the outcome as JSON on standard output; log lines go to stderr"
     )
-    parser.add_argument("--termination-log", default=last_word.LOG, metavar="FILE", help=argparse.SUPPRESS)
+    place = os.environ.get(last_word.VARIABLE) or last_word.LOG
+    parser.add_argument("--termination-log", default=place, metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument("--lock-wait", metavar="TIME", help="how long to wait for another migrator (default: 5min)")
     parser.add_argument("--lock-timeout", metavar="TIME", help="how long a statement waits for a lock (default: 4s)")
     parser.add_argument("--statement-timeout", metavar="TIME", help="how long a statement may take (default: 10min)")

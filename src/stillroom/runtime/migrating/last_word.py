@@ -13,10 +13,13 @@ from typing import Any
 
 from .. import faults, secrecy
 
-__all__ = ["LOG", "done", "write"]
+__all__ = ["LOG", "VARIABLE", "done", "write"]
 
 LOG = "/dev/termination-log"
-"""What Kubernetes shows as a container's message."""
+"""What Kubernetes shows as a container's message, unless its `terminationMessagePath` is another."""
+
+VARIABLE = "STILLROOM_TERMINATION_LOG"
+"""Names that other path."""
 
 _LONGEST = 4096
 _KEPT = ("outcome", "before", "after", "current", "target")
