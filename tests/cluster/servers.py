@@ -31,7 +31,8 @@ class PodServer:
         """What a statement prints, bare; run in the pod by the superuser."""
         answer = self.ask.run(
             "exec", self.pod, "-c", "postgres", "--",
-            "psql", "-h", "/var/run/postgresql", "-U", "postgres", "-d", database, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement,
+            "psql", "-h", "/var/run/postgresql", "-U", "postgres", "-d", database, "-XAtq", "-v", "ON_ERROR_STOP=1",
+            "-c", statement,
         )  # fmt: skip
         assert answer.code == 0, answer.err
         return answer.out.strip()
