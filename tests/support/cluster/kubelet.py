@@ -69,7 +69,7 @@ class Runner:
         self.ended = asyncio.Event()
         self._stopping = False
         self._sidecars: list[asyncio.Task[int]] = []
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = state.begin(self._run())
 
     def unit(self, name: str) -> Unit | None:
         """The container of that name."""
@@ -84,9 +84,9 @@ class Runner:
         self._stopping = True
         self.reason = self.reason or reason
         mains = self.of_kind("main", "init")
-        await asyncio.gather(*(each.stop(grace) for each in mains))
         if not any(each.running for each in mains):
             self._task.cancel()  # it waits for an image, a Secret, its turn, or the end of a back-off
+        await asyncio.gather(*(each.stop(grace) for each in mains))
         await self.ended.wait()
 
     async def deleted(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -79,6 +80,11 @@ class Answering:
             answer = await self._answered(request, noted)
         except statuses.Refused as refused:
             answer = _json(refused.status, refused.code, refused.headers)
+        except ConnectionError:
+            raise  # the client has gone
+        except Exception:  # noqa: BLE001 - whatever it is, the test has to fail for it
+            self._state.problems.append(f"{request.method} {request.path}\n{traceback.format_exc()}")
+            answer = _json(statuses.refusal(500).status, 500)
         noted.code = answer.status
         return answer
 
@@ -122,7 +128,7 @@ class Answering:
         if request.method != "GET":
             return None
         if path in ("/version", "/openapi/v3"):
-            found = discovery.VERSION if path == "/version" else discovery.openapi()
+            found = discovery.version(self._state.server_version) if path == "/version" else discovery.openapi()
         elif path in ("/livez", "/readyz", "/healthz"):
             return web.Response(text="ok")
         elif parts[:2] == ["openapi", "v3"]:
