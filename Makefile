@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test test-cluster bench lint clean
 
 $(VENV)/.demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,10 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile
+
+# On the cluster of KUBECONFIG, in namespaces that are removed again; docs/on-a-cluster.md says what the images have to hold.
+test-cluster: $(VENV)/.test
+	STILLROOM_TEST_CLUSTER=real $(VENV)/bin/python -m pytest tests/cluster
 
 bench: $(VENV)/.test
 	$(VENV)/bin/python -m tests.bench

@@ -63,7 +63,7 @@ class Asking:
     def until(self, what: str, name: str, seconds: int = 90) -> Answer:
         """`kubectl wait`: `what` is what stands behind `--for=`. It has to come within `seconds`."""
         answer = self.run("wait", f"--for={what}", name, f"--timeout={seconds}s")
-        assert answer.code == 0, f"{answer.err}\n{self.run('get', name, '-o', 'yaml').out}"
+        assert answer.code == 0, f"{answer.err}\n{self.run('get', name, '-o', 'yaml', '--ignore-not-found').out}"
         return answer
 
     def pods_of(self, job: str) -> list[dict[str, Any]]:

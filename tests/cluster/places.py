@@ -76,7 +76,7 @@ class Place:
 
 def _program() -> str:
     try:
-        return str(programs.program())
+        return str(programs.find())
     except programs.Unavailable as reason:
         pytest.fail(str(reason), pytrace=False)
 

@@ -136,14 +136,10 @@ def test_a_deployment_of_no_replicas_has_no_pod(place: Place, ask: Asking) -> No
     """Scaled to zero, it is there and nothing runs."""
     ask.applied(_deployment(place, "1"))
     assert ask.run("rollout", "status", "deployment/shop", "--timeout=90s").code == 0
-    assert ask.run("scale", "deployment/shop", "--replicas=0").code == 0
-    ask.until("delete", "pod --selector=app=shop".split()[0] + "/" + _only_pod(ask))
-    assert ask.get("deployment", "shop")["spec"]["replicas"] == 0
-
-
-def _only_pod(ask: Asking) -> str:
     (pod,) = ask.run("get", "pods", "-l", "app=shop", "-o", "json").json["items"]
-    return str(pod["metadata"]["name"])
+    assert ask.run("scale", "deployment/shop", "--replicas=0").code == 0
+    ask.until("delete", f"pod/{pod['metadata']['name']}")
+    assert ask.get("deployment", "shop")["spec"]["replicas"] == 0
 
 
 def _deployment(place: Place, version: str) -> dict[str, object]:

@@ -95,8 +95,8 @@ def test_a_field_that_does_not_exist_is_refused(ask: Asking) -> None:
                     ]
                 }
             },
-            'spec.podFailurePolicy.rules[0].onExitCodes.containerName: Invalid value: "other": must be one of the container or'
-            " initContainer names in the pod template",
+            'spec.podFailurePolicy.rules[0].onExitCodes.containerName: Invalid value: "other": must be one of the container'
+            " or initContainer names in the pod template",
             id="policy-container",
         ),
         pytest.param(

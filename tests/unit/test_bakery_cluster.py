@@ -10,12 +10,12 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import tomllib
 import yaml
 
 from stillroom.manifests import restricted

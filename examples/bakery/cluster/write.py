@@ -25,7 +25,7 @@ _SKAFFOLD = """\
 #
 #     cd examples/bakery && skaffold build
 #
-# `skaffold deploy` brings the services up that verify their databases (docs/on-a-cluster.md): before it, from the root of the
+# `skaffold deploy` brings up services that verify their databases (docs/on-a-cluster.md): before it, from the root of the
 # repository, `invoke render-manifests` and `invoke apply --via job`. Migrations are no hook here: a hook that fails half-way
 # leaves open what was applied, and Stillroom asks the databases.
 #
