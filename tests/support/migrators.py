@@ -13,7 +13,7 @@ from pathlib import Path
 from stillroom.runtime.migrating import exits
 from tests.support import projects
 
-__all__ = ["Ended", "ended", "run", "start"]
+__all__ = ["Ended", "ended", "herd", "run", "start"]
 
 MODULE = "stillroom.runtime"
 
@@ -70,6 +70,23 @@ def run(
     return ended(start(service, url, *arguments, command=command, environment=environment))
 
 
+def herd(service: projects.Made, url: str, count: int, folder: Path, timeout: float = 900.0) -> list[Ended]:
+    """So many at once, see `herd`; what they wrote is kept in a folder."""
+    folder.mkdir()
+    given = ["migrate", "--service", service.name, "--config", str(service.config)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.support.herd", str(count), str(folder), *given],
+        cwd=service.path,
+        env={**os.environ, service.url_variable: url, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=True,
+    )
+    codes = [int(line) for line in ran.stdout.split()]
+    return [Ended(code, (folder / str(number)).read_text(), "") for number, code in enumerate(codes)]
+
+
 @contextmanager
 def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     """Sees to it that it does not outlive the block."""
@@ -83,3 +100,4 @@ def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 
 WRONG, TRY_AGAIN, REFUSED, TERMINATED = exits.WRONG, exits.TRY_AGAIN, exits.REFUSED, exits.TERMINATED
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]

@@ -76,6 +76,16 @@ def test_a_service_that_has_configured_structlog_keeps_its_own_form() -> None:
     assert written.getvalue() == "event='Database state checked' count=1\n"
 
 
+def test_structlog_is_not_imported_for_our_lines_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service that does not use it starts without it."""
+    monkeypatch.delitem(sys.modules, "structlog")
+    logs.logger().info("Database state checked", **logs.beside(state="at_head"))
+    assert capsys.readouterr().out == "[info] Database state checked\n"
+    assert "structlog" not in sys.modules
+
+
 def test_a_service_may_take_our_form_for_its_own_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """`configure_logging()`; what is bound to the context stands in the line; a second call changes nothing."""
     logs.configure_logging()

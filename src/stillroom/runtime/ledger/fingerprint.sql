@@ -8,7 +8,9 @@
 -- transaction, after the relations were found by the path that the session has, and branches run in the order in which
 -- they stand. NOT NULL is told by the column alone, since only
 -- version 18 has constraints for it. Partitions come and go with the data: they are the parent's matter. The LIMIT is
--- for the planner's estimate: compiling this statement would take longer than running it (see catalog.sql).
+-- for the planner's estimate: compiling this statement would take longer than running it (see catalog.sql). It also keeps
+-- the condition on the definitions, which go missing with an object that is dropped meanwhile, out of the branches: there
+-- each definition would be made twice.
 --
 -- 16384 is the first object id that initdb does not use.
 rel AS MATERIALIZED (
@@ -96,9 +98,9 @@ item AS MATERIALIZED (
           AND t.oid <> ALL (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend d
                                   WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass
                                     AND d.classid = 'pg_catalog.pg_type'::regclass AND d.deptype = 'e'))
+        LIMIT (SELECT 1000000000)
     ) x
     WHERE x.definition IS NOT NULL
-    LIMIT (SELECT 1000000000)
 ),
 taken AS MATERIALIZED (
     SELECT encode(sha256(convert_to(coalesce(string_agg(t.text, E'\n' ORDER BY t.text COLLATE "C"), ''), 'UTF8')), 'hex') AS digest,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
 
 from .. import faults
 
-__all__ = ["EXTRAS", "found", "need"]
+__all__ = ["EXTRAS", "found", "imported", "need"]
 
 EXTRAS = {"structlog": "service", "fastapi": "service", "starlette": "service", "prometheus_client": "metrics"}
 """Module -> the extra that brings it."""
@@ -21,6 +22,11 @@ def found(name: str) -> ModuleType | None:
         if error.name is None or error.name.partition(".")[0] != name.partition(".")[0]:
             raise
         return None
+
+
+def imported(name: str) -> ModuleType | None:
+    """The module, if somebody has imported it already: a service that has not can't have set it up."""
+    return sys.modules.get(name)
 
 
 def need(name: str, purpose: str) -> ModuleType:

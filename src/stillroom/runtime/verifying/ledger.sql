@@ -6,12 +6,13 @@ named AS MATERIALIZED (
     FROM (SELECT coalesce((SELECT p.schema FROM place p), SCHEMA_NAME, current_schema()::text, 'public') AS schema,
                  coalesce((SELECT p.name FROM place p), TABLE_NAME) AS name) x
 ),
+-- The CASE: otherwise the planner asks for the rights on each relation of the database before it looks at its schema.
 ledger AS MATERIALIZED (
     SELECT CASE WHEN n.oid IS NULL THEN 'missing'
                 WHEN coalesce(left(pg_catalog.obj_description(n.oid, 'pg_namespace'), 16), '') <> 'stillroom ledger' THEN 'foreign'
                 WHEN NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') THEN 'unreadable'
                 WHEN (SELECT count(*)
-                      FROM (VALUES ('run', 'id', 'bigint'), ('run', 'service', 'text'), ('run', 'version_table', 'text'),
+                      FROM (VALUES ('run'::name, 'id'::name, 'bigint'), ('run', 'service', 'text'), ('run', 'version_table', 'text'),
                                    ('run', 'started', 'timestamptz'), ('run', 'outcome', 'text'), ('run', 'fatal', 'boolean'),
                                    ('run', 'last_attempt', 'boolean'), ('run', 'error', 'text'), ('run', 'target', 'text[]'),
                                    ('revision', 'id', 'bigint'), ('revision', 'version_table', 'text'),
@@ -25,7 +26,8 @@ ledger AS MATERIALIZED (
                       JOIN pg_catalog.pg_class c ON c.relname = e.relation AND c.relnamespace = n.oid AND c.relkind = 'r'
                       JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = e.attribute
                                                     AND NOT a.attisdropped AND a.atttypid = e.type::regtype
-                      WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT pg_catalog.row_security_active(c.oid)) < 23
+                      WHERE CASE WHEN c.relnamespace = n.oid THEN pg_catalog.has_table_privilege(c.oid, 'SELECT')
+                                                                  AND NOT pg_catalog.row_security_active(c.oid) END) < 23
                      THEN 'unreadable'
                 ELSE 'readable' END AS state
     FROM (VALUES ((SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'stillroom'))) AS n (oid)

@@ -7,8 +7,9 @@
 -- here needs more than SELECT, makes anything, or takes a lock but that of a reader.
 --
 -- Where the rows are those of the code, the ledger is not looked at: that part (ledger.sql) stands here as a text for
--- ts_stat(), so that it is not even planned. No percent sign and no colon-name may stand in this
--- file: drivers would take them for parameters. 16384 is the first object id that initdb does not use.
+-- ts_stat(), so that it is not even planned. OFFSET 0 has `notes` found out once for each table. No percent sign and no
+-- colon-name may stand in this file: drivers would take them for parameters. 16384 is the first object id that initdb does
+-- not use.
 WITH PLACE,
 word AS MATERIALIZED (
     SELECT w.word, w.ndoc
@@ -54,6 +55,7 @@ SELECT (pg_catalog.jsonb_build_object(
           AND NOT EXISTS (SELECT FROM place p WHERE p.oid = c.oid)
           AND c.oid <> ALL (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend d
                                   WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass
-                                    AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'))) t
+                                    AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'))
+        OFFSET 0) t
 ))::text AS answer
 FROM noted
