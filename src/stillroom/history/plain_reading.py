@@ -19,6 +19,7 @@ __all__ = ["read"]
 _DECLARED = frozenset({"revision", "down_revision", "branch_labels", "depends_on"})
 _MEANT = _DECLARED | {"op", "sa", "batch_op", "upgrade", "downgrade"}  # what these are decides what the file does
 _CODING = re.compile(rb"\A(?:[^\n]*\n)?[ \t\f]*#[^\n]*coding[:=]")  # PEP 263: in one of the first two lines
+_NEVER_PLAIN = b"get_bind("  # what works on a connection is no plain form, whatever stands before it
 _WORD = re.compile(r"\w+")
 _QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'")
 _USUAL = {("alembic", frozenset({"op"})), ("alembic", frozenset({"op", "context"})), ("sqlalchemy", frozenset({"sa"}))}
@@ -26,7 +27,7 @@ _USUAL = {("alembic", frozenset({"op"})), ("alembic", frozenset({"op", "context"
 
 def read(file: revision_file.File) -> revision_file.Revision | None:
     """The file with head and outline, as `revision_file.read_outline` gives it; None if it is not in plain form."""
-    if _CODING.match(file.source):
+    if _NEVER_PLAIN in file.source or _CODING.match(file.source):
         return None
     try:
         plain = _Plain(file.source.decode())

@@ -19,7 +19,8 @@ from .preflight_findings import Findings
 __all__ = ["judge"]
 
 _KEPT = "import-migrates"
-_PREPARES = re.compile(r"create\s+(schema|extension)\b", re.IGNORECASE)
+_PREPARES = re.compile(r"create\s+(?:schema|extension)\b|.*\b(?:version_num|alembic_version)\b", re.IGNORECASE)
+"""What `env.py` may do before the first revision: a schema, an extension, a wider version table."""
 
 
 def judge(found: Findings, service: facts.ServiceFacts, *, begun: bool) -> project.VersionTable | None:
