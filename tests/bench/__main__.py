@@ -164,7 +164,9 @@ class Bench:
 
     def manifests(self) -> None:
         """`invoke render-manifests` of up to a thousand services."""
-        self.report.say(f"writing registries of {', '.join(map(str, manifesting.SIZES))} services; one run that does not count")
+        self.report.say(
+            f"writing registries of {', '.join(map(str, manifesting.SIZES))} services; one run that does not count"
+        )
         found = manifesting.measure(self._new("manifests"), self._rounds)
         largest = manifesting.SIZES[-1]
         rows = [
@@ -283,7 +285,9 @@ class Bench:
 
 def _growth(found: list[meter.Series]) -> float:
     """How much more a service costs in the largest fleet than in the smallest."""
-    first, last = (each.python / count for each, count in ((found[0], manifesting.SIZES[0]), (found[-1], manifesting.SIZES[-1])))
+    first, last = (
+        each.python / count for each, count in ((found[0], manifesting.SIZES[0]), (found[-1], manifesting.SIZES[-1]))
+    )
     return last / first
 
 

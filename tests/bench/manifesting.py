@@ -57,7 +57,10 @@ def _write(folder: Path, count: int) -> None:
         "services:",
     ]
     for number in range(count):
-        said = [f"port: {8000 + number % 7}", *([f"job: {{lock_wait: {number % 11 + 1}min}}"] if number % 5 == 0 else [])]
+        said = [
+            f"port: {8000 + number % 7}",
+            *([f"job: {{lock_wait: {number % 11 + 1}min}}"] if number % 5 == 0 else []),
+        ]
         after = [f"after: [service-{number - 1:04d}]"] if number % 10 == 9 else []
         lines.append(f"  service-{number:04d}: {{{', '.join([*said, *after])}}}")
     (folder / "services.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
