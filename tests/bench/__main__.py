@@ -285,10 +285,8 @@ class Bench:
 
 def _growth(found: list[meter.Series]) -> float:
     """How much more a service costs in the largest fleet than in the smallest."""
-    first, last = (
-        each.python / count for each, count in ((found[0], manifesting.SIZES[0]), (found[-1], manifesting.SIZES[-1]))
-    )
-    return last / first
+    each = [series.python / count for series, count in zip(found, manifesting.SIZES, strict=True)]
+    return each[-1] / each[0]
 
 
 def main() -> int:
