@@ -163,7 +163,10 @@ class Bench:
         self.report.results["check"] = {"files": checking.FILES, "series": [each.to_dict() for each in found]}
 
     def manifests(self) -> None:
-        """`invoke render-manifests` of up to a thousand services."""
+        """`invoke render-manifests` of up to a thousand services.
+
+        Held to processor seconds: what else runs on the machine makes the clock's longer by far.
+        """
         self.report.say(
             f"writing registries of {', '.join(map(str, manifesting.SIZES))} services; one run that does not count"
         )
@@ -175,7 +178,7 @@ class Bench:
         self.report.series("render-manifests by size of the fleet", rows, "ms a service")
         memory = manifesting.peak()
         for what, value, limit in (
-            (f"seconds to render and validate {largest} services", found[-1].seconds, 20.0),
+            (f"processor seconds to render and validate {largest} services", found[-1].python, 20.0),
             (f"MiB at most, {largest} services (largest process so far)", memory, 300.0),
             ("processor seconds a service, the largest fleet's to the smallest's", _growth(found), 1.25),
         ):
