@@ -16,6 +16,7 @@ from stillroom.embedded import server
 from tests.bench import (
     baselines,
     checking,
+    clusters,
     fleets,
     manifesting,
     meter,
@@ -70,6 +71,7 @@ class Bench:
             "migrate": self.migrate,
             "serve": self.serve,
             "regenerate": self.regenerate,
+            "cluster": self.cluster,
             "memory": self.memory,
             "sizes": self.sizes,
         }
@@ -188,6 +190,28 @@ class Bench:
             "series": [each.to_dict() for each in found],
             "peak_memory_mib": memory,
         }
+
+    def cluster(self) -> None:
+        """The same fleet in pods of a cluster on the loopback, and on this machine, in turns; and the execs it takes."""
+        here, there = meter.Series("on this machine"), meter.Series("in pods")
+        with (
+            self._open(self._count) as (fleet, embedded, clock),
+            clusters.opened(fleet, embedded, self._new("cluster")) as cluster,
+        ):
+            self.report.say(f"{self._count} services in pods: one run of each that does not count")
+            ours.regenerate(fleet, clock)
+            clusters.regenerate(fleet, cluster, clock)
+            before = clusters.execs(cluster)
+            for _ in self._numbered(self._rounds):
+                here.samples.append(ours.regenerate(fleet, clock))
+                there.samples.append(clusters.regenerate(fleet, cluster, clock))
+            execs = (clusters.execs(cluster) - before) / len(there.samples) / self._count
+        ratio = there.seconds / here.seconds
+        rows = [(here, "1.00 x"), (there, f"{ratio:.2f} x")]
+        self.report.series(f"regenerate, {self._count} services, on a cluster", rows, "of this machine's")
+        self.report.note(self.report.target("times this machine's time, in pods", ratio, 1.5, least=False))
+        self.report.note(self.report.target("execs a service", execs, 1.0, least=False))
+        self.report.results["cluster"] = {"series": [here.to_dict(), there.to_dict()], "execs_a_service": execs}
 
     def verify(self) -> None:
         """A verification: the whole process, with one revision and with a thousand; and with depth.
