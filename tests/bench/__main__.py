@@ -165,9 +165,13 @@ class Bench:
         self.report.results["check"] = {"files": checking.FILES, "series": [each.to_dict() for each in found]}
 
     def manifests(self) -> None:
-        """`invoke render-manifests` of up to a thousand services."""
-        sizes = ", ".join(map(str, manifesting.SIZES))
-        self.report.say(f"writing registries of {sizes} services; one run that does not count")
+        """`invoke render-manifests` of up to a thousand services.
+
+        Held to processor seconds: what else runs on the machine makes the clock's longer by far.
+        """
+        self.report.say(
+            f"writing registries of {', '.join(map(str, manifesting.SIZES))} services; one run that does not count"
+        )
         found = manifesting.measure(self._new("manifests"), self._rounds)
         largest = manifesting.SIZES[-1]
         rows = [
@@ -176,7 +180,7 @@ class Bench:
         self.report.series("render-manifests by size of the fleet", rows, "ms a service")
         memory = manifesting.peak()
         for what, value, limit in (
-            (f"seconds to render and validate {largest} services", found[-1].seconds, 20.0),
+            (f"processor seconds to render and validate {largest} services", found[-1].python, 20.0),
             (f"MiB at most, {largest} services (largest process so far)", memory, 300.0),
             ("processor seconds a service, the largest fleet's to the smallest's", _growth(found), 1.25),
         ):
@@ -308,9 +312,8 @@ class Bench:
 
 def _growth(found: list[meter.Series]) -> float:
     """How much more a service costs in the largest fleet than in the smallest."""
-    ends = ((found[0], manifesting.SIZES[0]), (found[-1], manifesting.SIZES[-1]))
-    first, last = (each.python / count for each, count in ends)
-    return last / first
+    each = [series.python / count for series, count in zip(found, manifesting.SIZES, strict=True)]
+    return each[-1] / each[0]
 
 
 def main() -> int:

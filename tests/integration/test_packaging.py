@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "src", "tasks"):
+    for name in ("pyproject.toml", "README.md", "src", "tasks", "templates"):
         subprocess.run(["cp", "-r", str(ROOT / name), str(source)], check=True)
     done = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)],
@@ -79,14 +79,16 @@ def test_the_base_install_is_the_runtime_and_nothing_more() -> None:
 
 
 def test_the_wheel_holds_every_file_of_the_packages_and_no_other(wheel: Path) -> None:
-    """Each package, its SQL and its schemas; no test, no example, nothing of a machine."""
+    """Each package, its SQL, schemas and templates; no test, no example, nothing of a machine."""
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     source = {
         f"stillroom/{path.relative_to(ROOT / 'src' / 'stillroom')}"
         for path in (ROOT / "src" / "stillroom").rglob("*")
         if path.suffix in (".py", ".sql", ".json", ".typed") and "__pycache__" not in path.parts
-    } | {f"stillroom/tasks/{path.name}" for path in (ROOT / "tasks").glob("*.py")}
+    }
+    for name, endings in (("tasks", (".py",)), ("templates", (".py", ".j2"))):
+        source |= {f"stillroom/{name}/{path.name}" for path in (ROOT / name).iterdir() if path.suffix in endings}
     assert held == source
 
 

@@ -123,7 +123,7 @@ def install(python: Path, checkout: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "checkout"
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        for name in ("src", "tasks"):
+        for name in ("src", "tasks", "templates"):
             shutil.copytree(checkout / name, copy / name, ignore=ignored)
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(checkout / name, copy / name)

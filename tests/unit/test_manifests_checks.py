@@ -11,6 +11,8 @@ import pytest
 from stillroom import errors, manifests
 from stillroom.manifests import checking, problems, profiles, restricted, schemas, secrecy, settings, words
 from stillroom.manifests.objects import JOBS, Object
+from stillroom.manifests.permissions import PERMISSIONS
+from stillroom.preflight import cluster
 from stillroom.runtime.migrating import retrying
 from stillroom.runtime.migrating import settings as runtime_settings
 from tests.support import manifest_fleets
@@ -91,6 +93,25 @@ def test_the_deadline_is_more_than_waits_and_retries(tmp_path: Path) -> None:
     assert [each.code for each in settings.job(less)[1]] == ["deadline-too-short"]
     by_env = dataclasses.replace(found, env={"STILLROOM_LOCK_WAIT": "1h"})
     assert settings.job(by_env)[0].budget == limits.budget + 3 * (3600 - defaults.lock_wait)
+
+
+def test_what_the_role_allows_is_all_that_preflight_asks_for() -> None:
+    """Who has the rendered Role passes preflight's questions about rights."""
+    allowed = {(verb, each.group, each.resource) for each in PERMISSIONS for verb in each.verbs}
+    for right in (*cluster._LOOKING, *cluster._EXEC, *cluster._JOB):
+        resource = f"{right.resource}/{right.subresource}" if right.subresource else right.resource
+        assert (right.verb, right.group, resource) in allowed, str(right)
+
+
+def test_a_probe_that_a_template_cuts_short_is_told() -> None:
+    """Also where it says nothing, and Kubernetes' own 30 seconds hold."""
+    container: dict[str, Any] = {"name": "a", "startupProbe": {"periodSeconds": 5, "failureThreshold": 25}}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}}
+    patch = _object({**body, "spec": {"template": {"spec": {"containers": [container]}}}}, patch=True)
+    assert list(checking.times(patch, 0, 120)) == []
+    assert [each.code for each in checking.times(patch, 0, 125)] == ["startup-too-short"]
+    container["startupProbe"] = {"httpGet": {}}
+    assert [each.code for each in checking.times(patch, 0, 30)] == ["startup-too-short"]
 
 
 def test_the_longest_pause_is_that_of_the_runtime() -> None:

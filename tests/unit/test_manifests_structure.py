@@ -68,6 +68,7 @@ _NASTY = (
 )
 _TEXTS = st.one_of(st.sampled_from(_NASTY), st.text(st.characters(exclude_categories=("Cs",)), max_size=40))
 _MAPS = st.dictionaries(_TEXTS, _TEXTS, max_size=3)
+_OF_OBJECTS = ("deadline-too-short", "not-restricted", "reference-broken", "no-object")
 _REPOSITORY = Path(__file__).parents[2]
 
 
@@ -194,6 +195,7 @@ def _ours(name: str) -> str:
         ("kind: Job", "kind: Jobb", "kind-unknown", "no Jobb"),
         ("kind: Job", "sort: Job", "no-object", "no object"),
         ("restartPolicy: Never", "restartPolicy: Never\n      hostNetwork: true", "not-restricted", "hostNetwork"),
+        ("{{ deadline | tojson }}", "60", "deadline-too-short", "activeDeadlineSeconds is 60"),
         ("containerName: migration", "containerName: migrant", "reference-broken", "migrant"),
         (
             "        - name: tmp\n          emptyDir",
@@ -217,7 +219,7 @@ def test_what_is_wrong_with_a_template_is_told(before: str, after: str, code: st
         manifest_fleets.rendered(found)
     assert code in {each.code for each in caught.value.problems}
     assert told in caught.value.detail
-    assert "migration-job.yaml" in caught.value.detail or code in ("not-restricted", "reference-broken", "no-object")
+    assert "migration-job.yaml" in caught.value.detail or code in _OF_OBJECTS
 
 
 def test_a_line_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from stillroom.registry import model
 if TYPE_CHECKING:
     from stillroom.manifests.contexts import Contexts
 
-__all__ = ["CONFIG_MAP_LIMIT", "before", "is_object", "notes", "objects", "shape"]
+__all__ = ["CONFIG_MAP_LIMIT", "before", "is_object", "notes", "objects", "shape", "times"]
 
 CONFIG_MAP_LIMIT = 1024 * 1024
 """Bytes of data that Kubernetes takes in a ConfigMap (and Helm, in the Secret of a release, after compressing)."""
@@ -97,6 +97,28 @@ def objects(found: Sequence[Object], services: Sequence[model.Service], profile:
     problems += _twice(found)
     problems += _references(found, services, profile)
     return problems
+
+
+def times(each: Object, budget: int, wait: float) -> Iterator[Problem]:
+    """Whether a template kept to the times that were reckoned: `deadline-too-short`, `startup-too-short`.
+
+    Args:
+        each: a Job, or a Deployment's patch.
+        budget: seconds that the Job's waits and retries may take.
+        wait: seconds that verifying may take.
+    """
+    spec = containers.pod_spec(each.body) or {}
+    if each.kind == "Job":
+        deadline = each.body["spec"].get("activeDeadlineSeconds")
+        if isinstance(deadline, int) and deadline <= budget:
+            text = f"activeDeadlineSeconds is {deadline}, and waits and retries alone may take {budget} s"
+            yield Problem("deadline-too-short", each.label, text, "print `deadline | tojson` there")
+    for container in spec.get("containers") or () if each.patch else ():
+        probe = container.get("startupProbe") or {}
+        lasts = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
+        if probe and lasts <= wait:
+            text = f"the startupProbe gives up after {lasts} s, and verifying may take {wait:g} s"
+            yield Problem("startup-too-short", each.label, text, "print `probe.period` and `probe.failures` there")
 
 
 def notes(services: Sequence[model.Service], contexts: Contexts) -> list[str]:

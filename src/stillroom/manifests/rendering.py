@@ -138,6 +138,7 @@ class _Rendering:
         limits, wrong = settings.job(service)
         start, too = settings.startup(service)
         self._problems += [*wrong, *too]
+        before = len(self._objects)
         if service.service_account is None:
             self._add("service-account.yaml", self._contexts.account(service), RBAC, service)
         if service.network_policy:
@@ -146,6 +147,9 @@ class _Rendering:
         self._add("deployment-patch.yaml", self._contexts.patch(service, start, limits.user), REST, service)
         if service.monitoring is not None:
             self._add("service-monitor.yaml", self._contexts.monitor(service), REST, service)
+        if not wrong and not too:
+            for each in self._objects[before:]:
+                self._problems += checking.times(each, limits.budget, start.seconds)
 
     def _job(self, service: model.Service, limits: settings.JobSettings) -> None:
         """The Job, named after what it would be with any name."""

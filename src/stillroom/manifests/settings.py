@@ -56,12 +56,14 @@ class StartupSettings:
 
     Attributes:
         wait: as the runtime's option has it.
+        seconds: the same as a number.
         path, period: of the startupProbe.
         failures: how many tries may fail.
         config_maps, secrets: what else is in the container's `envFrom`.
     """
 
     wait: str
+    seconds: float
     path: str
     period: int
     failures: int
@@ -162,6 +164,7 @@ def startup(service: model.Service) -> tuple[StartupSettings, list[Problem]]:
     return (
         StartupSettings(
             wait=_short(found["wait"]),
+            seconds=wait,
             path=found["path"],
             period=found["period"],
             failures=failures,
