@@ -30,7 +30,7 @@ _COMMON: dict[str, tuple[Any, str]] = {
     "namespace": ("", "NAME: Kubernetes namespace instead of the registry's; wrong for targets that have none."),
     "via": (
         "",
-        "exec|job: how code in a cluster is reached: in a running pod, or in a Job of its own (default: either).",
+        "WAY: how code in a cluster is reached: exec, in a running pod; job, in a Job of its own (default: either).",
     ),
     "jobs": ("", "N: how many services at a time (default: processors + 1)."),
     "json": (False, "One JSON document on standard output, and nothing else there."),

@@ -172,8 +172,8 @@ def logs(call: Call, follow: bool = False) -> None:
 )
 def rollback(
     call: Call,
-    to: Sequence[str] = (),
-    accept_loss: Sequence[str] = (),
+    to: list[str] = [],  # noqa: B006 - Invoke's way to say that a flag may be repeated
+    accept_loss: list[str] = [],  # noqa: B006
     image: str = "",
     tag: str = "",
     dry_run: bool = False,
