@@ -160,7 +160,7 @@ def logs(call: Call, follow: bool = False) -> None:
 @command(
     "rollback",
     options={
-        "to": "REVISION: where it goes back to; NAME=REVISION for each of several services; base and -1 hold for all.",
+        "to": "REVISION: where it goes back to; NAME=REVISION for each of several services; base holds for all.",
         "accept-loss": "NAME: rows that may go: table:name or column:table.name as printed, or a glob; repeatable.",
         "image": "IMAGE: whose way down is taken (default: that of the newest Job that completed).",
         "tag": "TAG: instead of the tags of all images of the registry.",
