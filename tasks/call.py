@@ -114,6 +114,7 @@ class Call:
     def jobs_or(self, default: int) -> int:
         """How many services at a time; `default` where nothing is given."""
         given: str = self._options["jobs"]
+        default = fleet.default_jobs(elsewhere=self.environment.target != "local")
         if not given:
             return default
         if not given.isascii() or not given.isdigit() or int(given) < 1:

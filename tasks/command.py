@@ -30,9 +30,9 @@ _COMMON: dict[str, tuple[Any, str]] = {
     "namespace": ("", "NAME: Kubernetes namespace instead of the registry's; wrong for targets that have none."),
     "via": (
         "",
-        "WAY: how code in a cluster is reached: exec, in a running pod; job, in a Job of its own (default: either).",
+        "WAY: how code in a cluster is reached: exec into a running pod, or a job of its own (default: either).",
     ),
-    "jobs": ("", "N: how many services at a time (default: processors + 1)."),
+    "jobs": ("", "N: how many services at a time (default: processors + 1; in a cluster 8)."),
     "json": (False, "One JSON document on standard output, and nothing else there."),
     "verbose": (False, "Show each step, what the services' own code prints, and details in full."),
     "debug": (False, "Show tracebacks."),

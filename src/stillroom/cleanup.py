@@ -16,7 +16,19 @@ from stillroom import errors, fleet, protection, session, sharing
 from stillroom.registry import model
 from stillroom.targets import base
 
-__all__ = ["Dump", "Entry", "Plan", "dump_file", "dumps", "look", "make_plan", "restore", "restore_command", "run"]
+__all__ = [
+    "Dump",
+    "Entry",
+    "Plan",
+    "check_dumps",
+    "dump_file",
+    "dumps",
+    "look",
+    "make_plan",
+    "restore",
+    "restore_command",
+    "run",
+]
 
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 
@@ -108,6 +120,8 @@ def make_plan(
             permission,
         )
         dump = None if skip_backup or not seen["holds_data"] else dump_file(state, service, now)
+        if dump is not None:
+            check_dumps(service, opened_environment)
         entries.append(
             Entry(
                 service,
@@ -120,6 +134,20 @@ def make_plan(
             )
         )
     return Plan(tuple(entries))
+
+
+def check_dumps(service: str, environment: model.Environment) -> None:
+    """Stops where rows would have to be dumped, and the process that could do so runs elsewhere.
+
+    Raises:
+        errors.Refused: naming the service.
+    """
+    if environment.target != "local":
+        raise errors.Refused(
+            f"{service}: its rows can't be dumped from environment {environment.name}: its process runs elsewhere "
+            f"(target {environment.target})",
+            "make a dump of your own (pg_dump), then give --skip-backup",
+        )
 
 
 def _rows(table: Mapping[str, Any]) -> str:
@@ -230,6 +258,11 @@ def restore(
         errors.StillroomError: if the dump is not there.
         base.TargetFailed: if the service's process was lost; naming both dumps, since it may have come to its end or not.
     """
+    if not opened.local:
+        raise errors.UsageError(
+            f"{service.name}: a dump can't be restored in environment {opened.environment.name}: its process runs elsewhere",
+            "restore it by hand (pg_restore), or from an environment with target: local",
+        )
     if not chosen.file.is_file():
         raise errors.StillroomError(
             f"{service.name}: the dump {chosen.file} is gone", "choose another one: invoke restore --database --list"

@@ -18,10 +18,16 @@ __all__ = ["Failure", "Follower", "Outcome", "Watcher", "default_jobs", "run"]
 
 T = TypeVar("T")
 
+_ELSEWHERE = 8
 
-def default_jobs() -> int:
-    """How many services are worked on at a time unless told: the work is split between Python and the database."""
-    return (os.cpu_count() or 1) + 1
+
+def default_jobs(*, elsewhere: bool = False) -> int:
+    """How many services are worked on at a time unless told: the work is split between Python and the database.
+
+    Args:
+        elsewhere: whether the services run on other machines, so that this one mostly waits.
+    """
+    return _ELSEWHERE if elsewhere else (os.cpu_count() or 1) + 1
 
 
 class Watcher(Protocol):

@@ -164,6 +164,8 @@ def make_plan(
 def _entry(environment: model.Environment, service: model.Service, facts: Mapping[str, Any], options: Options) -> Entry:
     if options.reset_in_place:
         _check_protection(environment, service, facts, options)
+        if not options.skip_backup:
+            cleanup.check_dumps(service.name, environment)
     replaces = tuple(str(each["name"]) for each in facts.get("files", ()))
     folders = facts.get("folders") or ()
     refusal = one_head.refusal(service.name, service.heads, facts.get("heads") or ())

@@ -243,10 +243,10 @@ def test_an_unknown_operation_and_interpreter_are_named(
     with pytest.raises(faults.WrongRequest, match="no operation 'dance'"):
         ask(target, request(shop, database, "dance"))
     with pytest.raises(base.TargetFailed, match="/no/such/python") as caught:
-        target.start("r2", targets.service(python="/no/such/python"))
+        target.start("r2", targets.service("two", python="/no/such/python", workload="shop"))
     assert caught.value.code == "interpreter-missing"
     with pytest.raises(base.TargetFailed) as caught:
-        target.start("r3", targets.service(python="/bin/true"))
+        target.start("r3", targets.service("three", python="/bin/false", workload="shop"))
     assert caught.value.code == "interpreter-broken"
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import stillroom
 from stillroom import fleet, preflight, regenerate, session
 from stillroom.registry import load, model
 from stillroom.reports import Finding
+from stillroom.runtime import faults
 from stillroom.runtime.wire import protocol
 from stillroom.targets import base, channel
 from tests.conftest import NewDatabase
-from tests.support import projects
+from tests.support import program, projects
 from tests.support.cluster import Cluster
 from tests.support.postgres import Database
 
@@ -81,6 +84,7 @@ class Shop:
 
 def _registry(root: Path, cluster: Cluster, said: Mapping[str, str]) -> None:
     lines = ", ".join(f"{key}: {value}" for key, value in said.items())
+    (root / "tasks.py").write_text("from stillroom.tasks import namespace\n", encoding="utf-8")
     (root / "services.yaml").write_text(
         f"environments:\n  staging: {{target: kubernetes, namespace: default, kubeconfig: {cluster.kubeconfig}}}\n"
         f"services:\n  shop: {{{lines}}}\n",
@@ -239,11 +243,112 @@ def test_what_changes_a_database_is_not_done_twice(shop: Shop) -> None:
     with shop.opened() as opened:
         opened.open((shop.service,))
         opened.call(shop.service, "echo", {})
-        shop.cluster.faults.clear()
-        cluster = opened.cluster
-        assert cluster is not None
-        way = cluster._open["shop"].relay
+        before = shop.cluster.count("pods/exec")
+        target = opened.cluster
+        assert target is not None
+        begun = target.start("r1", shop.service)
         shop.cluster.faults.restart()
         with pytest.raises(base.TargetFailed) as caught:
-            channel.converse(way.start(), protocol.Request("r1", "upgrade", {}, {}), channel.Quiet())
-    assert caught.value.code == "connection-lost"
+            channel.converse(begun, protocol.Request("r1", "upgrade", {}, {}), channel.Quiet())
+        assert caught.value.code == "connection-lost"
+        assert shop.cluster.count("pods/exec") == before
+        opened.call(shop.service, "status", {})  # another way is made
+        assert shop.cluster.count("pods/exec") == before + 1
+
+
+def test_the_commands_work_in_a_cluster(shop: Shop) -> None:
+    """As people type them: from preflight to a verified database, with nothing but kubectl."""
+    shop.deploy()
+    taken = ("PATH", "KUBECACHEDIR", "PYTHONPATH")
+    invoke = program.Program(shop.fleet.root, {name: os.environ[name] for name in taken if name in os.environ})
+    preflighted = invoke.run("preflight", "--verbose")
+    assert preflighted.code == 0, preflighted.told
+    assert "pods running (1/1)" in preflighted.stdout
+    regenerated = invoke.run("regenerate", "--yes", "--json")
+    assert regenerated.code == 0, regenerated.told
+    before = shop.cluster.count("pods/exec")
+    shop.deploy(image="registry.test/shop:2")  # with the new revision
+    for command in (("apply", "--yes"), ("status",), ("verify",), ("history",)):
+        ran = invoke.run(*command, "--json")
+        assert ran.code == 0, ran.told
+        assert ran.json["services"][0]["name"] == "shop"
+    assert shop.cluster.count("pods/exec") == before + 4
+    emptied = invoke.run("cleanup", "--yes", "--skip-backup")
+    assert emptied.code == 0, emptied.told
+    assert shop.database.server.fetch("SELECT 1", []) == [(1,)]
+    other = invoke.run("status", "--namespace", "nowhere")
+    assert other.code == 1, other.told
+    assert "there is no Deployment (or StatefulSet) shop" in other.stderr
+
+
+def test_the_runtime_is_never_a_file_there(shop: Shop) -> None:
+    """A traceback of it in a pod names the carried files, and no place of this machine."""
+    shop.deploy()
+    with shop.opened() as opened:
+        target = opened.cluster
+        assert target is not None
+        with pytest.raises(faults.Fault, match="TypeError") as caught:
+            channel.converse(
+                target.start("r1", shop.service), protocol.Request("r1", "status", {}, {}), channel.Quiet()
+            )
+    assert 'File "<carried>/stillroom_carried/facts.py"' in caught.value.detail
+    assert str(Path(stillroom.__file__).parent) not in caught.value.detail
+
+
+def test_an_interrupt_ends_what_runs_there(shop: Shop) -> None:
+    """The process in the pod cleans up behind itself and says so; nothing new is begun."""
+    models = shop.made.path / "app" / "models.py"
+    models.write_text("import time; time.sleep(600)\n" + models.read_text(encoding="utf-8"), encoding="utf-8")
+    shop.deploy()
+    with shop.opened() as opened:
+        opened.open((shop.service,))
+        watcher = _Interrupting(opened)
+        (made,) = regenerate.run(opened, [shop.service], regenerate.Options(), watcher, facts={})
+        assert made.failure is not None
+        assert made.failure.code == "terminated"
+        with pytest.raises(base.TargetFailed, match="interrupted"):
+            opened.call(shop.service, "echo", {})
+    rows = shop.database.server.fetch(
+        "SELECT datname FROM pg_database WHERE datname LIKE %s", ["stillroom_scratch_shop%"]
+    )
+    assert rows == []
+
+
+def test_an_api_server_that_goes_away_and_comes_back(shop: Shop) -> None:
+    """In the middle of a generation: it is begun again once the server answers."""
+    shop.deploy()
+    with shop.opened() as opened:
+        opened.open((shop.service,))
+        watcher = _Restarting(shop.cluster)
+        (made,) = regenerate.run(opened, [shop.service], regenerate.Options(), watcher, facts={})
+    assert watcher.done
+    assert made.failure is None, made.failure
+    assert len(shop.versions) == 1
+
+
+class _Restarting(Watcher):
+    """Restarts the API server when the first work on the models begins."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
+        self._cluster = cluster
+        self.done = False
+
+    def step(self, service: str, step: str) -> None:
+        """See `fleet.Watcher`."""
+        if step == "autogenerate" and not self.done:
+            self.done = True
+            self._cluster.faults.restart(1.0)
+
+
+class _Interrupting(Watcher):
+    """Interrupts when the work on the models begins."""
+
+    def __init__(self, opened: session.Session) -> None:
+        super().__init__()
+        self._opened = opened
+
+    def step(self, service: str, step: str) -> None:
+        """See `fleet.Watcher`."""
+        if step == "autogenerate":
+            assert self._opened.interrupt()

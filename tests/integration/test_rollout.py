@@ -104,7 +104,7 @@ def test_an_image_without_the_newest_revision_is_refused(fleet: rollouts.Rollout
     ran = fleet.apply("--json")
     assert ran.code == 4, ran.told
     error = ran.json["services"][0]["error"]
-    assert error["code"] == "image-stale"
+    assert error["code"] == "image-lacks-revision"
     assert "this image lacks revision 0002" in error["message"]
     assert fleet.at("auth") == []
     meant = fleet.apply("--allow-stale-image")

@@ -25,13 +25,16 @@ _KEBAB = re.compile(r"[a-z]+(?:-[a-z]+)+")
 # Texts of that form that are no codes.
 _NO_CODES = {
     "cache-control",
+    "controller-revision-hash",
     "dist-packages",
     "create-database",
     "given-url",
     "no-store",
     "not-ready",
+    "one-off",
     "site-packages",
     "stillroom-connection",
+    "stillroom-scratch",
     "stillroom-session",
     "stillroom-signals",
     "stillroom-scratch-lock",

@@ -93,6 +93,7 @@ class Relayed:
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._given_up = ""
+        self._retired = False
         self.hello: dict[str, Any] = {}
         self.failure: base.TargetFailed | None = None
         self._selector = selectors.DefaultSelector()
@@ -122,22 +123,24 @@ class Relayed:
     @property
     def alive(self) -> bool:
         """Whether requests can be sent."""
-        return self.failure is None and not self._given_up and self._process.poll() is None
+        return not (self._retired or self._given_up) and self.failure is None and self._process.poll() is None
 
     @property
     def busy(self) -> bool:
         """Whether any request is under way."""
         return bool(self._requests)
 
-    def start(self) -> Request:
-        """The pipes for one more request.
-
-        Raises:
-            base.TargetFailed: the relay is gone.
-        """
+    def retire(self) -> bool:
+        """Lets no more requests begin, unless one is under way; whether that is so."""
         with self._lock:
-            if self.failure is not None:
-                raise self.failure
+            self._retired = self._retired or not self._requests
+            return self._retired
+
+    def start(self) -> Request | None:
+        """The pipes for one more request; None where it can't be sent any more: the relay is gone, or retired."""
+        with self._lock:
+            if self.failure is not None or self._retired:
+                return None
             made = Request(next(self._numbers), self)
             self._requests[made.number] = made
         with contextlib.suppress(OSError):

@@ -78,6 +78,15 @@ class Cluster:
         """How many requests were for `pods/exec` (or any other resource), with that verb or any."""
         return sum(each.resource == resource and verb in ("", each.verb) for each in self.requests)
 
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong in the cluster itself: tracebacks. A test with any of them fails."""
+        return self._server.state.problems
+
+    def tells_version(self, number: str) -> None:
+        """Lets the server name another release (`1.29.3`) than the one that it follows."""
+        self._server.state.server_version = number
+
     def namespace(self, name: str) -> str:
         """Makes a namespace, if it is not there; its name."""
         kind = resources.of_kind("Namespace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -16,7 +15,6 @@ from tests.support.cluster.store import Object, now
 __all__ = ["delete", "delete_all", "let_go"]
 
 _POLICIES = ("Background", "Foreground", "Orphan")
-_TASKS: set[asyncio.Task[None]] = set()
 
 
 def delete(state: State, kubelet: Kubelet, call: Call) -> Object:
@@ -118,7 +116,5 @@ def _pod(state: State, kubelet: Kubelet, found: Object, grace: int | None) -> Ob
         await runner.stop(seconds)
         state.store.remove(pods, namespace, name)
 
-    task = asyncio.get_running_loop().create_task(end())
-    _TASKS.add(task)
-    task.add_done_callback(_TASKS.discard)
+    state.begin(end())
     return marked

@@ -15,13 +15,13 @@ __all__ = [
     "AGGREGATED",
     "OPENAPI_V2",
     "OPENAPI_V2_TYPE",
-    "VERSION",
     "aggregated",
     "group",
     "groups",
     "openapi",
     "openapi_of",
     "resource_list",
+    "version",
 ]
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -33,18 +33,21 @@ _INFO = b"\x0a\x0aKubernetes\x12\x07v1.32.0"
 OPENAPI_V2 = b"\x0a\x032.0\x12" + bytes([len(_INFO)]) + _INFO
 """The empty document, in the one encoding that kubectl accepts."""
 
-VERSION = {
-    "major": "1",
-    "minor": "32",
-    "gitVersion": "v1.32.0",
-    "gitCommit": "0" * 40,
-    "gitTreeState": "clean",
-    "buildDate": "2024-12-11T00:00:00Z",
-    "goVersion": "go1.23.3",
-    "compiler": "gc",
-    "platform": "linux/amd64",
-}
-"""The release whose behaviour this server follows."""
+
+def version(number: str) -> dict[str, str]:
+    """`/version`, for a server of that release."""
+    major, minor, _ = number.split(".")
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": f"v{number}",
+        "gitCommit": "0" * 40,
+        "gitTreeState": "clean",
+        "buildDate": "2024-12-11T00:00:00Z",
+        "goVersion": "go1.23.3",
+        "compiler": "gc",
+        "platform": "linux/amd64",
+    }
 
 
 def _group_versions(core: bool) -> list[tuple[str, str]]:
@@ -155,7 +158,7 @@ def openapi_of(path: str) -> dict[str, Any] | None:
     described = {f"/{path}/{'namespaces/{namespace}/' if e.namespaced else ''}{e.plural}/{{name}}": e for e in found}
     return {
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]},
+        "info": {"title": "Kubernetes", "version": "v1.32.0"},
         "paths": {where: _operations(each) for where, each in described.items() if "patch" in each.verbs},
     }
 

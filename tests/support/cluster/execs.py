@@ -96,9 +96,7 @@ class _Session:
             )
             return
         self._unit.inside.add(process)
-        lived = asyncio.get_running_loop().create_task(self._live(process))
-        _BACKGROUND.add(lived)
-        lived.add_done_callback(_BACKGROUND.discard)
+        lived = self._runner.state.begin(self._live(process))
         try:
             await self._take_input(process)
         finally:
@@ -175,10 +173,6 @@ class _Session:
         with contextlib.suppress(ConnectionError, RuntimeError):
             await self._socket.send_bytes(bytes([_STATUS]) + json.dumps(status).encode())
             await self._socket.close()
-
-
-# Tasks of processes whose client may have gone: the loop itself holds them only weakly.
-_BACKGROUND: set[asyncio.Task[None]] = set()
 
 
 def _close(process: asyncio.subprocess.Process) -> None:

@@ -62,7 +62,7 @@ class Tampered:
         if order.what == "swap":
             self.interruption = None
             return data[:inside] + bytes([data[inside] ^ 0x01]) + data[inside + 1 :], False
-        return data[:inside], True
+        return data if order.what == "delete" else data[:inside], True
 
 
 class Faults:
@@ -88,7 +88,7 @@ class Faults:
         self._order(Interruption("swap", "exec", at, pod, times))
 
     def delete_pod(self, at: int = 0, *, pod: str = "", times: int = 1) -> None:
-        """The pod is deleted, without grace, after `at` bytes of an exec's standard output."""
+        """The pod is deleted, without grace, once byte `at` of an exec's standard output has passed."""
         self._order(Interruption("delete", "exec", at, pod, times))
 
     def cut_log(self, at: int = 0, *, pod: str = "", times: int = 1) -> None:

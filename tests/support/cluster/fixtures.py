@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -37,11 +38,16 @@ class Kubectl:
         assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.returncode}\n{done.stderr.decode()}"
         return done.stdout.decode()
 
-    def popen(self, *words: str) -> subprocess.Popen[bytes]:
-        """Starts it; the test ends it."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def popen(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Starts it, and ends it with the block."""
+        with subprocess.Popen(
             [*self.words, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        ) as started:
+            try:
+                yield started
+            finally:
+                started.kill()
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +77,7 @@ def cluster(
         yield made
     finally:
         made.close()
+    assert not made.problems, "\n".join(made.problems)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def condition(job: Object, kind: str, reason: str, message: str, *, true: bool =
     for each in conditions:
         if each["type"] == kind:
             changed = each["status"] != said["status"]
-            each |= said | ({"lastTransitionTime": now(), "lastProbeTime": now()} if changed else {})
+            each.update(said | ({"lastTransitionTime": now(), "lastProbeTime": now()} if changed else {}))
             return
     conditions.append(said | {"lastProbeTime": now(), "lastTransitionTime": now()})
 

@@ -59,7 +59,7 @@ class _Run:
         self._counted = 0
         self._began: float | None = None
         self.signal = asyncio.Event()
-        self.task = asyncio.get_running_loop().create_task(self._run())
+        self.task = state.begin(self._run())
 
     @property
     def _job(self) -> Object:

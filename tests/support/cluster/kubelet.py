@@ -53,7 +53,7 @@ class Runner:
     """One pod."""
 
     def __init__(self, state: State, pod: Object) -> None:
-        self._state = state
+        self.state = state
         self.pod = pod
         self.namespace: str = pod["metadata"]["namespace"]
         self.name: str = pod["metadata"]["name"]
@@ -69,7 +69,7 @@ class Runner:
         self.ended = asyncio.Event()
         self._stopping = False
         self._sidecars: list[asyncio.Task[int]] = []
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = state.begin(self._run())
 
     def unit(self, name: str) -> Unit | None:
         """The container of that name."""
@@ -84,15 +84,15 @@ class Runner:
         self._stopping = True
         self.reason = self.reason or reason
         mains = self.of_kind("main", "init")
-        await asyncio.gather(*(each.stop(grace) for each in mains))
         if not any(each.running for each in mains):
             self._task.cancel()  # it waits for an image, a Secret, its turn, or the end of a back-off
+        await asyncio.gather(*(each.stop(grace) for each in mains))
         await self.ended.wait()
 
     async def deleted(self) -> None:
         """Deletes the pod without grace, as `--force --grace-period=0` and a lost node do."""
         await self.stop(0)
-        self._state.store.remove(PODS, self.namespace, self.name)
+        self.state.store.remove(PODS, self.namespace, self.name)
 
     async def end_now(self) -> None:
         """Kills everything."""
@@ -119,7 +119,7 @@ class Runner:
         self.folder.mkdir(parents=True)
         self.write()
         try:
-            async with self._state.slots:
+            async with self.state.slots:
                 self.scheduled = True
                 self.write()
                 await self._mounted()
@@ -152,7 +152,7 @@ class Runner:
         """A sidecar is started, and runs beside what follows."""
         self._sidecars.append(asyncio.get_running_loop().create_task(self._kept(unit)))
         while not unit.running and not self._stopping:
-            await self._state.store.changed()
+            await self.state.store.changed()
 
     async def _sidecars_end(self) -> None:
         self._stopping = True
@@ -205,7 +205,7 @@ class Runner:
         reference = unit.spec["image"]
         reason = "ErrImagePull"
         while True:
-            found = self._state.images.get(reference)
+            found = self.state.images.get(reference)
             if found is not None and not found.problem:
                 return found
             why = found.problem if found else f"{reference}: not found"
@@ -219,18 +219,18 @@ class Runner:
             if reason == "ErrImagePull":
                 reason = "ImagePullBackOff"
                 continue
-            await self._state.store.changed()
+            await self.state.store.changed()
 
     async def _made(self, unit: Unit, image: Image) -> making.Made:
         while True:
             try:
-                return making.made(self.pod, unit.spec, image, self.folder, self._copy_of, self._state.address)
+                return making.made(self.pod, unit.spec, image, self.folder, self._copy_of, self.state.address)
             except environment.Misconfigured as error:
                 if unit.state.get("waiting", {}).get("message") != str(error):
                     self.tell("Warning", "Failed", f"Error: {error}")
                 unit.waits("CreateContainerConfigError", str(error))
                 self.write()
-                await self._state.store.changed()
+                await self.state.store.changed()
 
     async def _mounted(self) -> None:
         for volume in self.pod["spec"].get("volumes", []):
@@ -244,10 +244,10 @@ class Runner:
                     if said != told:
                         told = said
                         self.tell("Warning", "FailedMount", said)
-                    await self._state.store.changed()
+                    await self.state.store.changed()
 
     def _copy_of(self, kind: str, name: str) -> Mapping[str, Any] | None:
-        return self._state.named(kind, self.namespace, name)
+        return self.state.named(kind, self.namespace, name)
 
     def write(self) -> None:
         """Writes the status, if it is another than before."""
@@ -257,9 +257,9 @@ class Runner:
             if self.scheduled:
                 pod["spec"]["nodeName"] = "loopback"
 
-        changed = self._state.store.change(PODS, self.namespace, self.name, how)
+        changed = self.state.store.change(PODS, self.namespace, self.name, how)
         self.pod = changed or self.pod
 
     def tell(self, kind: str, reason: str, message: str) -> None:
         """An event about the pod."""
-        events.record(self._state.store, self.pod, kind, reason, message, "kubelet")
+        events.record(self.state.store, self.pod, kind, reason, message, "kubelet")

@@ -52,23 +52,30 @@ class Log:
         self._pulse = asyncio.Event()
 
 
-async def read(log: Log, query: Query) -> AsyncIterator[bytes]:
+def read(log: Log, query: Query) -> AsyncIterator[bytes]:
     """The lines that were asked for, and with `follow` those to come. Raises `Refused`."""
-    stamped, follow, left = query.flag("timestamps"), query.flag("follow"), query.number("limitBytes")
-    number = _first(log, query)
+    stamped, follow, limit = query.flag("timestamps"), query.flag("follow"), query.number("limitBytes")
+    return _limited(_lines(log, _first(log, query), stamped, follow), limit)
+
+
+async def _lines(log: Log, number: int, stamped: bool, follow: bool) -> AsyncIterator[bytes]:
     while True:
         while number < len(log.lines):
             when, line = log.lines[number]
             number += 1
-            data = when.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode() + line if stamped else line
-            if left is not None:
-                data, left = data[:left], left - len(data)
-            yield data
-            if left is not None and left <= 0:
-                return
+            yield when.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode() + line if stamped else line
         if log.ended or not follow:
             return
         await log.changed()
+
+
+async def _limited(lines: AsyncIterator[bytes], left: int | None) -> AsyncIterator[bytes]:
+    async for line in lines:
+        yield line if left is None else line[:left]
+        if left is not None:
+            left -= len(line)
+            if left <= 0:
+                return
 
 
 def _first(log: Log, query: Query) -> int:

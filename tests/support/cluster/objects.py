@@ -193,7 +193,7 @@ def _applied(state: State, call: Call) -> Object:
         if call.subresource:
             raise statuses.not_found(call.resource, call.name)
         return create(state, call, body)
-    schemas.check(call, body)
+    schemas.check(call, body, whole=False)
     after = managed.applied(call, before, body)
     return _changed(state, call, before, after, keep_managers=True)
 

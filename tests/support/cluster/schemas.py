@@ -73,8 +73,8 @@ def child(schema: Schema, name: str) -> Schema:
     return resolved(rest) if isinstance(rest, Mapping) else {}
 
 
-def check(call: Call, body: Mapping[str, Any]) -> None:
-    """Raises `Refused`: 400 for unknown fields and wrong types, 422 for what is missing."""
+def check(call: Call, body: Mapping[str, Any], *, whole: bool = True) -> None:
+    """Raises `Refused`: 400 for unknown fields and wrong types, 422 for what is missing, if this is a whole object."""
     schema = of(call.resource)
     if not schema:
         return
@@ -87,7 +87,7 @@ def check(call: Call, body: Mapping[str, Any]) -> None:
         what = f"{call.resource.kind} in version {call.resource.version!r} cannot be handled as a {call.resource.kind}"
         raise statuses.bad_request(f"{what}: json: cannot unmarshal {'; '.join(wrong)}")
     missing = [(path, message) for kind, path, message in problems if kind in ("required", "value")]
-    if missing:
+    if missing and whole:
         raise statuses.invalid(call.resource, body.get("metadata", {}).get("name", ""), missing)
 
 

@@ -24,6 +24,7 @@ __all__ = ["Server"]
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 60.0  # against hanging tests only
+_ENDING_SECONDS = 5.0  # what was killed is soon over
 _LARGEST_BODY = 3 * 1024 * 1024
 
 
@@ -102,6 +103,8 @@ class Server:
     async def _end(self) -> None:
         await self._hang_up()
         await self.kubelet.close()
+        if self.state.tasks:
+            await asyncio.wait(self.state.tasks, timeout=_ENDING_SECONDS)
         rest = [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
         for each in rest:
             each.cancel()

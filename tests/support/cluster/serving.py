@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.support.cluster import (
     logs,
     objects,
     pick,
+    protobuf,
     scaling,
     schemas,
     statuses,
@@ -78,6 +80,11 @@ class Answering:
             answer = await self._answered(request, noted)
         except statuses.Refused as refused:
             answer = _json(refused.status, refused.code, refused.headers)
+        except ConnectionError:
+            raise  # the client has gone
+        except Exception:  # noqa: BLE001 - whatever it is, the test has to fail for it
+            self._state.problems.append(f"{request.method} {request.path}\n{traceback.format_exc()}")
+            answer = _json(statuses.refusal(500).status, 500)
         noted.code = answer.status
         return answer
 
@@ -121,7 +128,7 @@ class Answering:
         if request.method != "GET":
             return None
         if path in ("/version", "/openapi/v3"):
-            found = discovery.VERSION if path == "/version" else discovery.openapi()
+            found = discovery.version(self._state.server_version) if path == "/version" else discovery.openapi()
         elif path in ("/livez", "/readyz", "/healthz"):
             return web.Response(text="ok")
         elif parts[:2] == ["openapi", "v3"]:
@@ -139,7 +146,7 @@ class Answering:
     def _done(self, call: Call) -> tuple[Object, int]:
         """A request without a stream: the answer and its code."""
         if call.resource.plural.startswith("selfsubject"):
-            body = objects.body_of(call)
+            body = protobuf.decoded(call.body) if call.kind == protobuf.MEDIA_TYPE else objects.body_of(call)
             schemas.check(call, body)
             return self._access.reviewed(call, body), 201
         if call.subresource == "scale":
@@ -177,14 +184,11 @@ class Answering:
     async def _stream(
         self, request: web.Request, lines: AsyncIterator[bytes], of: str, pod: str, kind: str
     ) -> web.StreamResponse:
-        """Sends what comes as it comes; what goes wrong before the first of it is an answer of its own."""
-        first = await anext(lines, b"") if of == "log" and "follow" not in request.query else None
+        """Sends what comes as it comes."""
         tampered = faults.Tampered(self._faults.interruption(of, pod))
         response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-cache, private"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        if first:
-            await response.write(first)
         async for line in lines:
             left, due = tampered.passed(line)
             if left:

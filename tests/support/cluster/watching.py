@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,16 +20,19 @@ _LONGEST_SECONDS = 3600
 _BOOKMARK_SECONDS = 1.0
 
 
-async def watched(state: State, call: Call) -> AsyncIterator[bytes]:
-    """The lines of a watch, until its timeout. Raises `Refused` at once for versions that are no longer known."""
+def watched(state: State, call: Call) -> AsyncIterator[bytes]:
+    """The lines of a watch, until its timeout. Raises `Refused` for versions that are no longer known."""
     matches = objects.selected(call)
+    at, first = _begin(state, call, matches)
+    return _lines(state, call, matches, at, first)
+
+
+async def _lines(state: State, call: Call, matches: Matches, at: int, first: list[bytes]) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + min(call.query.number("timeoutSeconds") or _LONGEST_SECONDS, _LONGEST_SECONDS)
-    bookmarks = call.query.flag("allowWatchBookmarks")
-    at, first = _begin(state, call, matches)
+    bookmarks, told = call.query.flag("allowWatchBookmarks"), at
     for line in first:
         yield line
-    told = at
     while True:
         try:
             events = state.store.since(call.resource, at)
@@ -46,10 +50,8 @@ async def watched(state: State, call: Call) -> AsyncIterator[bytes]:
             yield _bookmark(call, at)
         if left <= 0:
             return
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(_change(state, call, at), left)
-        except TimeoutError:
-            continue
 
 
 def _begin(state: State, call: Call, matches: Matches) -> tuple[int, list[bytes]]:

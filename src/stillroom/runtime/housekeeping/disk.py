@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,8 @@ _MENDS = {
     errno.EFBIG: "raise the limit on file sizes (`ulimit -f`), then run it again",
     errno.EROFS: "mount it writable, or set TMPDIR to a folder that is, then run it again",
 }
+# In a container whose own disk is read-only this is mostly the one place that is not.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - what is made there is for its owner alone
 
 
 def refused(doing: str, error: BaseException) -> faults.Fault | None:
@@ -32,16 +35,31 @@ def refused(doing: str, error: BaseException) -> faults.Fault | None:
 
 
 def temporary() -> Path:
-    """The folder for temporary files.
+    """The folder for temporary files. Never the working directory, which is the service's own.
 
     Raises:
         faults.Fault: `disk-refused`, if nothing can be written to any.
     """
+    missing: OSError | None = None
     try:
-        return Path(tempfile.gettempdir())
+        found = tempfile.gettempdir()
+        if found != os.getcwd():  # noqa: PTH109 - tempfile says it in this very form, as its last resort
+            return Path(found)
     except FileNotFoundError as error:
-        raise faults.Fault(
-            "disk-refused",
-            "there is no temporary folder that a file can be written to (tried $TMPDIR, /tmp, /var/tmp, /usr/tmp)",
-            "free space there (`df -h /tmp`), or set TMPDIR to a folder with room, then run it again",
-        ) from error
+        missing = error
+    if _takes(_SHARED_MEMORY):
+        return Path(_SHARED_MEMORY)
+    raise faults.Fault(
+        "disk-refused",
+        "there is no temporary folder that a file can be written to (tried $TMPDIR, /tmp, /var/tmp, /usr/tmp, /dev/shm)",
+        "free space there (`df -h /tmp`), or set TMPDIR to a folder with room, then run it again",
+    ) from missing
+
+
+def _takes(folder: str) -> bool:
+    """Whether a file there can hold a byte."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            return file.write(b"x") == 1
+    except OSError:
+        return False

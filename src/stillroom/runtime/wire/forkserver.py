@@ -18,6 +18,7 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from . import operations, worker
@@ -67,7 +68,7 @@ def serve(control: socket.socket) -> None:
 
 def preload() -> None:
     """Imports, and rehearses, what workers will need."""
-    preload_libraries()
+    preload_libraries(operations.modules())
     gc.disable()
     with contextlib.suppress(Exception):
         operations.load("connections.compiled").share()
@@ -77,15 +78,15 @@ def preload() -> None:
     gc.enable()
 
 
-def preload_libraries() -> None:
-    """Imports what workers will need."""
+def preload_libraries(modules: Iterable[str] = ()) -> None:
+    """Imports the libraries that workers will need, and these modules of the runtime."""
     gc.disable()  # it would look at the same modules again and again while they are imported
     # What is missing or broken here, in whatever way (an old SQLAlchemy on a new Python fails with AssertionError), is
     # the business of the worker that needs it.
     for name in PRELOADED:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    for module in operations.modules():
+    for module in modules:
         with contextlib.suppress(Exception):
             operations.load(module)
     gc.freeze()  # what is imported stays

@@ -13,7 +13,7 @@ from . import protocol
 if TYPE_CHECKING:
     from . import telling
 
-__all__ = ["OPERATIONS", "load", "modules", "run"]
+__all__ = ["OPERATIONS", "load", "modules", "preload", "run"]
 
 # name -> (module of the runtime, function in it): `(request, tell) -> JSON-able dict`
 OPERATIONS: dict[str, tuple[str, str]] = {
@@ -48,6 +48,15 @@ def load(module: str) -> Any:
         ImportError: it is missing, or something that it imports.
     """
     return importlib.import_module(f"..{module}", __package__)
+
+
+def preload(operation: str) -> None:
+    """Imports the module of an operation, in a process whose forks will run it.
+
+    Raises:
+        Exception: whatever is missing or broken.
+    """
+    load(OPERATIONS[operation][0])
 
 
 def run(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:

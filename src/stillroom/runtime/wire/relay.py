@@ -20,7 +20,7 @@ import sys
 import time
 from types import FrameType
 
-from . import forkserver, frames, protocol, worker
+from . import forkserver, frames, operations, protocol, worker
 
 __all__ = ["SILENCE_SECONDS", "serve"]
 
@@ -163,7 +163,13 @@ class _Relay:
             _kill(worker_of)
 
     def _begin(self, frame: frames.Frame) -> None:
-        """Forks a worker, which has its request in its memory already."""
+        """Forks a worker, which has its request in its memory already, and the modules of its operation."""
+        try:
+            request = protocol.decode_request(frame.payload)
+        except (protocol.BrokenAnswer, ValueError, TypeError) as error:
+            raise _Gone(f"what arrived is no request: {error}") from error
+        with contextlib.suppress(Exception):  # what is missing or broken is the business of the worker
+            operations.preload(request.operation)
         theirs_read, lifeline = os.pipe()
         answer_read, answer_write = os.pipe()
         output_read, output_write = os.pipe()
@@ -171,7 +177,7 @@ class _Relay:
         if pid == 0:
             for each in (lifeline, answer_read, output_read):
                 os.close(each)
-            self._become_worker(frame.payload, theirs_read, answer_write, output_write)
+            self._become_worker(request, theirs_read, answer_write, output_write)
         for each in (theirs_read, answer_write, output_write):
             os.close(each)
         pipes = {answer_read: frames.ANSWER, output_read: frames.OUTPUT}
@@ -180,7 +186,7 @@ class _Relay:
             os.set_blocking(each, False)
             self._selector.register(each, selectors.EVENT_READ, frame.number)
 
-    def _become_worker(self, request: bytes, lifeline: int, answer: int, output: int) -> None:
+    def _become_worker(self, request: protocol.Request, lifeline: int, answer: int, output: int) -> None:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -199,7 +205,7 @@ class _Relay:
             os.dup2(output, 2)
             os.close(output)
             with os.fdopen(lifeline, "rb") as stream:
-                code = worker.answer(protocol.decode_request(request), stream, answer)
+                code = worker.answer(request, stream, answer)
         finally:
             worker.leave(code)
 

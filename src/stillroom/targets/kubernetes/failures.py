@@ -38,56 +38,60 @@ class _Kind:
     passing: bool = False
 
 
-def _kind(code: str, pattern: str, mend: str, *, passing: bool = False) -> _Kind:
+def _kind(pattern: str, mend: str, *, code: str, passing: bool = False) -> _Kind:
     return _Kind(code, re.compile(pattern, re.IGNORECASE), mend, passing)
 
 
 _REACH = "see whether the cluster is up and this machine may reach it: kubectl cluster-info"
 _KINDS = (
     _kind(
-        "context-missing",
         r"context \"?[^\"]*\"? does not exist|no context exists with the name|context was not found",
         "kubectl config get-contexts lists those there are: correct context: in services.yaml",
+        code="context-missing",
     ),
     _kind(
-        "kubeconfig-wrong",
         r"no configuration has been provided|error loading config|invalid configuration|stat .*: no such file"
         r"|localhost:8080 was refused|missing or incomplete configuration",
         "name a kubeconfig that is there, kubeconfig: in services.yaml or $KUBECONFIG",
+        code="kubeconfig-wrong",
     ),
     _kind(
-        "cluster-login",
         r"\(Unauthorized\)|must be logged in|getting credentials|exec plugin|token.* expired|executable .* not found",
         "log in to the cluster again, as your provider says; kubectl get namespaces has to work",
+        code="cluster-login",
     ),
-    _kind("forbidden", r"\(Forbidden\)|is forbidden:", "ask for that right in the namespace (a Role and RoleBinding)"),
     _kind(
-        "cluster-busy",
+        r"\(Forbidden\)|is forbidden:", "ask for that right in the namespace (a Role and RoleBinding)", code="forbidden"
+    ),
+    _kind(
         r"\((?:TooManyRequests|ServiceUnavailable|ServerTimeout|Timeout|InternalError)\)"
         r"|currently unable to handle the request|too many requests|etcdserver: |timed out waiting for the caches",
         "the API server has too much to do, or is starting: run it again in a minute",
         passing=True,
+        code="cluster-busy",
     ),
-    _kind("not-found", r"\(NotFound\)|not found", "see whether name, namespace and context are those that you mean"),
-    _kind("already-exists", r"\(AlreadyExists\)", "another one has made it meanwhile: run it again"),
     _kind(
-        "conflict",
+        r"\(NotFound\)|not found", "see whether name, namespace and context are those that you mean", code="not-found"
+    ),
+    _kind(r"\(AlreadyExists\)", "another one has made it meanwhile: run it again", code="already-exists"),
+    _kind(
         r"\(Conflict\)|apply failed with \d+ conflict|object has been modified",
         "another tool owns these fields, or has changed the object meanwhile: look at it, then run it again",
+        code="conflict",
     ),
     _kind(
-        "invalid",
         r"\(Invalid\)|\(BadRequest\)| is invalid:|error validating|strict decoding error|unable to decode",
         "the cluster takes no such object: it may be older than it, or an admission rule of the cluster refuses it",
+        code="invalid",
     ),
-    _kind("cluster-unreachable", r"x509: |certificate signed by|no such host", _REACH),
+    _kind(r"x509: |certificate signed by|no such host", _REACH, code="cluster-unreachable"),
     _kind(
-        "cluster-unreachable",
         r"unable to connect to the server|connection to the server .* was refused|connection refused"
         r"|connection reset|i/o timeout|handshake timeout|client connection lost|unexpected EOF|: EOF$|\bEOF\b"
         r"|network is unreachable|no route to host|deadline exceeded|context deadline|broken pipe|dial tcp",
         _REACH,
         passing=True,
+        code="cluster-unreachable",
     ),
 )
 

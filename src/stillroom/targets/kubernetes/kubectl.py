@@ -22,7 +22,7 @@ from stillroom.targets.kubernetes.failures import KubectlFailed
 __all__ = ["Kubectl", "KubectlFailed", "kill"]
 
 _SECONDS = 60.0
-_READS = frozenset({"api-resources", "api-versions", "auth", "cluster-info", "config", "describe", "get", "version"})
+_READS = frozenset({"auth", "config", "describe", "get", "version"})
 # Between the tries of a read that found no server, or one with too much to do: 7 s in all, which a restart takes.
 _PAUSES = (0.25, 0.5, 1.0, 2.0, 3.0)
 

@@ -24,6 +24,7 @@ PYTHON = "python3"
 
 _START_SECONDS = 60.0
 _END_SECONDS = 70.0
+_IDLE_END_SECONDS = 5.0
 _TRIES = 3
 _PAUSE_SECONDS = 1.0
 # Each is a kubectl of its own, which takes some memory here.
@@ -64,6 +65,7 @@ class Kubernetes:
         self._options = options or Options()
         self._hired = hired.Hired(kubectl)
         self._open: dict[str, _Open] = {}
+        self._opening: set[relayed.Relayed] = set()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
         self._interrupted = False
@@ -79,7 +81,12 @@ class Kubernetes:
         with self._lock:
             lock = self._locks[service.name]
         with lock:
-            return self._way(service).relay.start()
+            while True:
+                way = self._way(service)
+                self._refuse_late(service)
+                begun = way.relay.start()
+                if begun is not None:
+                    return begun
 
     def healthy(self, service: model.Service) -> pods.Chosen:
         """The pod and container of the service that could be worked in.
@@ -99,8 +106,9 @@ class Kubernetes:
         """See `base.Target`."""
         self._interrupted = True  # without the lock: this runs in a signal handler, maybe of the thread that holds it
         self.kubectl.interrupt()
-        running = [each.relay.interrupt() for each in list(self._open.values())]
-        return any(running)
+        ways = [*(each.relay for each in list(self._open.values())), *list(self._opening)]
+        running = [each.interrupt() for each in ways]
+        return any(running) or bool(self._opening)
 
     def close(self) -> None:
         """See `base.Target`."""
@@ -111,7 +119,7 @@ class Kubernetes:
         for each in left:
             each.relay.interrupt()
         for each in left:
-            each.relay.close(_END_SECONDS if each.relay.busy else 5.0)
+            each.relay.close(_END_SECONDS if each.relay.busy else _IDLE_END_SECONDS)
         self._hired.dismiss()
 
     def _way(self, service: model.Service) -> _Open:
@@ -149,10 +157,11 @@ class Kubernetes:
     def _make_room(self) -> None:
         """Closes the ways that have been open longest, where there are too many; they can be made again."""
         with self._lock:
-            idle = [name for name, each in self._open.items() if not each.relay.busy]
-            surplus = [self._open.pop(name) for name in idle[: max(0, len(self._open) - _MOST_OPEN + 1)]]
+            count = max(0, len(self._open) - _MOST_OPEN + 1)
+            idle = [name for name, each in self._open.items() if not each.relay.busy][:count]
+            surplus = [self._open.pop(name) for name in idle if self._open[name].relay.retire()]
         for each in surplus:
-            each.relay.close(5.0)
+            each.relay.close(_IDLE_END_SECONDS)
 
     def _chosen(self, service: model.Service) -> pods.Chosen:
         """The container to work in; a Job is started for it where that is wanted, or the only way.
@@ -217,5 +226,9 @@ class Kubernetes:
                 ours.close()
                 raise
         made.append(relayed.Relayed(process, ours, explain))
-        made[0].open(carrier.luggage(), _START_SECONDS)
+        self._opening.add(made[0])
+        try:
+            made[0].open(carrier.luggage(), _START_SECONDS)
+        finally:
+            self._opening.discard(made[0])
         return made[0]

@@ -13,7 +13,8 @@ __all__ = ["Views"]
 
 _ALWAYS = "deployments.apps,replicasets.apps,pods"
 _SAME_SECONDS = 5.0
-_OTHERS = "statefulsets.apps,daemonsets.apps"
+_OTHERS = ("statefulsets.apps", "daemonsets.apps")
+_NOT_SHOWN = ("forbidden", "not-found", "kubectl-failed")
 
 Objects = Sequence[Mapping[str, Any]]
 
@@ -59,12 +60,18 @@ class Views:
             raise
 
     def others(self, namespace: str | None) -> Objects:
-        """Its workloads of other kinds.
+        """Its workloads of other kinds, as far as the cluster shows them.
 
         Raises:
-            KubectlFailed: they could not be had.
+            KubectlFailed: the cluster did not answer.
         """
-        found: Objects = self._kubectl.json("get", _OTHERS, namespace=namespace).get("items", [])
+        found: list[Mapping[str, Any]] = []
+        for kind in _OTHERS:
+            try:
+                found += self._kubectl.json("get", kind, namespace=namespace).get("items", [])
+            except KubectlFailed as failed:
+                if failed.code not in _NOT_SHOWN:
+                    raise
         return found
 
     def forget(self, namespace: str | None) -> None:
