@@ -23,7 +23,7 @@ __all__ = ["render_manifests"]
     "render-manifests",
     options={
         "output": "DIR: where they are written (default: build/manifests/ENVIRONMENT).",
-        "profile": "plain, helm, argocd or kustomize (default: what the environment says).",
+        "profile": "PROFILE: one of plain, helm, argocd and kustomize (default: what the environment says).",
         "tag": "TAG: of all images, instead of the registry's.",
         "kubernetes-version": "RELEASE: whose schemas hold, such as 1.33 (default: the newest that is installed).",
         "check": "Write nothing; compare with what is on disk, and exit with 1 and a diff where it differs.",
@@ -87,25 +87,29 @@ def _finish(call: Call, rendered: Rendered, wanted: Plan, *, check: bool) -> Non
 
 
 def _tell(call: Call, rendered: Rendered, wanted: Plan, *, check: bool) -> None:
-    if check:
-        for each in wanted.changes:
-            if each.differs:
-                for line in each.diff():
-                    print(line)
-    elif call.verbose:
-        for each in wanted.changes:
+    for each in wanted.changes:
+        if check and each.differs:
+            for line in each.diff():
+                print(line)
+        elif call.verbose:
             print(f"{each.kind:<10} {each.path}")
+    _tell_edits(call, wanted, check=check)
+    held = f"held against the schemas of Kubernetes {rendered.kubernetes}" if rendered.kubernetes else "no schemas"
+    services = len(call.services)
+    what = f"{services} service{'' if services == 1 else 's'}, {len(rendered.objects)} objects, {held}"
+    differs = check and wanted.differs
+    print(f"{'✗' if differs else '✓'} {_shown(wanted.folder)}: {what}; {_counts(wanted)}")
+    if differs:
+        call.say(f"→ invoke render-manifests --environment {call.environment.name}, and commit what it writes")
+
+
+def _tell_edits(call: Call, wanted: Plan, *, check: bool) -> None:
+    """What somebody changed by hand, and what became of it."""
     for each in wanted.changes:
         if each.kind == "kept":
             call.say(f"! {each.path} is no longer rendered, and was edited: it stays; take it away yourself")
         elif each.edited and each.kind == "changed":
             call.say(f"! {each.path} had been edited: " + ("that would be lost" if check else "it was written anew"))
-    held = f"held against the schemas of Kubernetes {rendered.kubernetes}" if rendered.kubernetes else "no schemas"
-    services = len(call.services)
-    what = f"{services} service{'' if services == 1 else 's'}, {len(rendered.objects)} objects, {held}"
-    print(f"{'✗' if check and wanted.differs else '✓'} {_shown(wanted.folder)}: {what}; {_counts(wanted)}")
-    if check and wanted.differs:
-        call.say(f"→ invoke render-manifests --environment {call.environment.name}, and commit what it writes")
 
 
 def _ask_cluster(call: Call, rendered: Rendered, *, diff: bool) -> None:

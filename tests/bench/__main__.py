@@ -17,6 +17,7 @@ from tests.bench import (
     baselines,
     checking,
     fleets,
+    manifesting,
     meter,
     migrating,
     ours,
@@ -63,6 +64,7 @@ class Bench:
         """By name, in the order in which they run."""
         return {
             "startup": self.startup,
+            "manifests": self.manifests,
             "check": self.check,
             "verify": self.verify,
             "migrate": self.migrate,
@@ -160,6 +162,28 @@ class Bench:
         )
         self.report.results["check"] = {"files": checking.FILES, "series": [each.to_dict() for each in found]}
 
+    def manifests(self) -> None:
+        """`invoke render-manifests` of up to a thousand services."""
+        self.report.say(f"writing registries of {', '.join(map(str, manifesting.SIZES))} services; one run that does not count")
+        found = manifesting.measure(self._new("manifests"), self._rounds)
+        largest = manifesting.SIZES[-1]
+        rows = [
+            (each, f"{1000 * each.seconds / count:.1f}") for each, count in zip(found, manifesting.SIZES, strict=True)
+        ]
+        self.report.series("render-manifests by size of the fleet", rows, "ms a service")
+        memory = manifesting.peak()
+        for what, value, limit in (
+            (f"seconds to render and validate {largest} services", found[-1].seconds, 20.0),
+            (f"MiB at most, {largest} services (largest process so far)", memory, 300.0),
+            ("processor seconds a service, the largest fleet's to the smallest's", _growth(found), 1.25),
+        ):
+            self.report.note(self.report.target(what, value, limit, least=False))
+        self.report.results["manifests"] = {
+            "services": list(manifesting.SIZES),
+            "series": [each.to_dict() for each in found],
+            "peak_memory_mib": memory,
+        }
+
     def verify(self) -> None:
         """A verification: the whole process, with one revision and with a thousand; and with depth.
 
@@ -255,6 +279,12 @@ class Bench:
                 self.report.note(f"[yellow]the time is up: {number - 1} of {rounds} rounds[/]")
                 return
             yield number
+
+
+def _growth(found: list[meter.Series]) -> float:
+    """How much more a service costs in the largest fleet than in the smallest."""
+    first, last = (each.python / count for each, count in ((found[0], manifesting.SIZES[0]), (found[-1], manifesting.SIZES[-1])))
+    return last / first
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ NAMES = (
     "preflight",
     "protect",
     "regenerate",
+    "render-manifests",
     "restore",
     "revision",
     "services",

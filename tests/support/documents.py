@@ -48,7 +48,7 @@ _FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^>]*) -->\n)?^(?P<indent> *)```(?P<kind>[a-z]+)\n(?P<text>.*?)^(?P=indent)```$",
     re.DOTALL | re.MULTILINE,
 )
-_TABLE = re.compile(r"<!-- options: (?P<name>[a-z]+) -->\n(?P<table>.*?)<!-- end -->", re.DOTALL)
+_TABLE = re.compile(r"<!-- options: (?P<name>[a-z-]+) -->\n(?P<table>.*?)<!-- end -->", re.DOTALL)
 _ANYTHING = "…"
 _PLACE = "/srv/bakery"
 

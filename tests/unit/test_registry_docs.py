@@ -76,7 +76,8 @@ def test_every_default_is_in_its_row() -> None:
     for key, field in shape.ServiceShape.model_fields.items():
         default = field.get_default()
         if isinstance(default, str | float | int):
-            written = f"{default:g}" if isinstance(default, float | int) else default
+            written = str(default).lower() if isinstance(default, bool) else str(default)
+            written = f"{default:g}" if isinstance(default, float) else written
             rows = [row for row in re.findall(rf"^\| `{key}` \|.*$", _TEXT, re.MULTILINE) if f"`{written}`" in row]
             assert rows, key
 

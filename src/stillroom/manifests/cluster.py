@@ -44,7 +44,8 @@ def attempt(rendered: Rendered, door: Kubectl, *, force: bool = False) -> Tried:
     Args:
         rendered: what is to be tried.
         door: to the cluster.
-        force: pass over conflicts with other tools that own a field.
+        force: pass over conflicts with other tools that own a field. Patches always do: they are made to change what
+            others own.
 
     Raises:
         KubectlFailed: the cluster is not reached, or refuses something.
@@ -55,7 +56,7 @@ def attempt(rendered: Rendered, door: Kubectl, *, force: bool = False) -> Tried:
     present = [each for each in patches if _named(each) in there]
     tried = [*whole, *present]
     live = {**_by_place(_got(whole, door)), **there}
-    after = _by_place(_applied(tried, door, force=force))
+    after = _by_place([*_applied(whole, door, force=force), *_applied(present, door, force=True)])
     found = [(live.get(_named(each)), after[_named(each)]) for each in tried if _named(each) in after]
     absent = tuple(each.label for each in patches if _named(each) not in there)
     return Tried(tuple(found), absent)

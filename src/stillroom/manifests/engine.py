@@ -30,6 +30,8 @@ class _Quoted(str):
 
 def quoted(value: Any) -> str:
     """A value as JSON that YAML reads as the same value."""
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # raises, and names the variable
     return _Quoted(_UNREADABLE.sub(_escaped, _ENCODER.encode(value)))
 
 

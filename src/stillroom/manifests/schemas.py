@@ -7,6 +7,7 @@ The schemas know types and keys, and nothing of what a text says. So what holds 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -46,13 +47,19 @@ def choose(wanted: str | None, *, needed: bool) -> Schemas | None:
             return None
         raise errors.UsageError("the schemas of Kubernetes are not installed", _INSTALL)
     if wanted is None:
-        return Schemas(there[-1])
+        return _of(there[-1])
     match = _RELEASE.fullmatch(wanted)
     release = f"{match[1]}.{match[2]}" if match else wanted
     if release not in there:
         raise errors.UsageError(
             f"--kubernetes-version {wanted}: there are no schemas of that release", f"there are: {', '.join(there)}"
         )
+    return _of(release)
+
+
+@functools.cache
+def _of(release: str) -> Schemas:
+    """One for the whole process, so that what is known to be good is known to all renderings."""
     return Schemas(release)
 
 

@@ -15,7 +15,7 @@ DOCUMENTATION = "docs/registry.md describes every key"
 
 _LONGEST_SHOWN = 80
 _SECRETS = (
-    re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]*:[^/\s?#]+@"),  # user:password@ in a URL
+    re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/\s?#]*:[^/\s?#]+@"),  # user:password@ in a URL
     re.compile(r"(?:^|[\s?&;])(?:ssl)?(?:password|passwd|pwd)\s*=\s*\S", re.IGNORECASE),  # libpq's text, or ?password=
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
 )
