@@ -72,11 +72,6 @@ class Call:
         return tuple(dataclasses.replace(each, namespace=namespace) for each in found) if namespace else found
 
     @property
-    def namespace(self) -> str | None:
-        """The Kubernetes namespace, if `--namespace` says one."""
-        return self._options["namespace"] or None
-
-    @property
     def via(self) -> str | None:
         """How code in a cluster is reached, if `--via` says it."""
         return self._options.get("via") or None
@@ -109,12 +104,11 @@ class Call:
         """How many services at a time."""
         from stillroom import fleet
 
-        return self.jobs_or(fleet.default_jobs())
+        return self.jobs_or(fleet.default_jobs(elsewhere=self.environment.target != "local"))
 
     def jobs_or(self, default: int) -> int:
         """How many services at a time; `default` where nothing is given."""
         given: str = self._options["jobs"]
-        default = fleet.default_jobs(elsewhere=self.environment.target != "local")
         if not given:
             return default
         if not given.isascii() or not given.isdigit() or int(given) < 1:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -232,3 +235,82 @@ def test_a_followed_log_comes_as_it_is_written(kubectl: Kubectl, cluster: Cluste
         (cluster.folder_of(cluster.pods("work-")[0]) / "volumes" / "shared" / "go").touch()
         assert following.stdout.read() == b"done\n"
         assert following.wait(60) == 0
+
+
+def test_volumes_hold_what_their_objects_hold(kubectl: Kubectl, cluster: Cluster) -> None:
+    """A program carried in a ConfigMap's binaryData runs; a variable that names the mount is led there too."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("__main__.py", "import os; print(open(os.environ['LOGIN']).read(), os.environ['TMPDIR'])")
+    binary = {"tool.pyz": base64.b64encode(packed.getvalue()).decode()}
+    meta = {"name": "carried", "namespace": "default"}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "binaryData": binary})
+    cluster.secret("login", {"password": "sesame"})
+    job = _job("", pod={"volumes": [
+        {"name": "tool", "configMap": {"name": "carried"}},
+        {"name": "login", "secret": {"secretName": "login", "items": [{"key": "password", "path": "deep/word"}]}},
+        {"name": "tmp", "emptyDir": {}},
+    ]})  # fmt: skip
+    job["spec"]["template"]["spec"]["containers"][0] |= {
+        "command": ["python", "/opt/tool/tool.pyz"],
+        "env": [{"name": "LOGIN", "value": "/run/login/deep/word"}],
+        "volumeMounts": [
+            {"name": "tool", "mountPath": "/opt/tool", "readOnly": True},
+            {"name": "login", "mountPath": "/run/login"},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path in the container
+        ],
+    }
+    _apply(kubectl, job)
+    kubectl.ok("wait", "--for=condition=complete", "job/work", "--timeout=60s")
+    folder = cluster.folder_of(cluster.pods("work-")[0])
+    assert kubectl.ok("logs", "job/work") == f"sesame {folder / 'volumes' / 'tmp'}\n"
+
+
+def test_the_restricted_level_is_enforced(kubectl: Kubectl, cluster: Cluster) -> None:
+    """Where the namespace says so: no pod is made of a Job that violates it, and the event says why."""
+    cluster.namespace("strict")
+    kubectl.ok("label", "namespace", "strict", "pod-security.kubernetes.io/enforce=restricted")
+    _apply(kubectl, _job("") | {"metadata": {"name": "loose", "namespace": "strict"}})
+    words = (
+        "get",
+        "events",
+        "-n",
+        "strict",
+        "--field-selector",
+        "reason=FailedCreate",
+        "-o",
+        "jsonpath={.items[*].message}",
+    )
+    cluster.wait(lambda: cluster.count("jobs", "patch") == 1 and bool(cluster.all("Event", "strict")))
+    told = kubectl.ok(*words)
+    assert 'is forbidden: violates PodSecurity "restricted:latest"' in told
+    assert "allowPrivilegeEscalation != false" in told
+    tight = _job("print('fine')") | {"metadata": {"name": "tight", "namespace": "strict"}}
+    pod = tight["spec"]["template"]["spec"]
+    pod["securityContext"] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    pod["containers"][0]["securityContext"] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    _apply(kubectl, tight)
+    kubectl.ok("wait", "-n", "strict", "--for=condition=complete", "job/tight", "--timeout=60s")
+
+
+def test_a_job_waits_for_its_service_account(kubectl: Kubectl, cluster: Cluster) -> None:
+    """Without it no pod is made; with it, one is."""
+    _apply(kubectl, _job("", pod={"serviceAccountName": "migrator"}))
+    cluster.wait(lambda: any(each["reason"] == "FailedCreate" for each in cluster.all("Event")))
+    assert cluster.pods("work-") == []
+    _apply(kubectl, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "migrator"}})
+    kubectl.ok("wait", "--for=condition=complete", "job/work", "--timeout=60s")
+
+
+def test_a_deleted_pod_of_a_job_is_replaced(kubectl: Kubectl, cluster: Cluster) -> None:
+    """It counts as failed; SIGTERM reaches the program, and a deleted Job takes its pods along."""
+    code = "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(9))\nprint('up', flush=True)\nsignal.pause()"
+    _apply(kubectl, _job(code, backoffLimit=3))
+    kubectl.ok("wait", "--for=jsonpath={.status.ready}=1", "job/work", "--timeout=60s")
+    first = cluster.pods("work-")[0]["metadata"]["name"]
+    cluster.wait(lambda: kubectl.ok("logs", first) == "up\n")
+    kubectl.ok("delete", "pod", first)
+    cluster.wait(lambda: [each["metadata"]["name"] for each in cluster.pods("work-")] not in ([], [first]))
+    assert cluster.get("Job", "work")["status"]["failed"] == 1
+    kubectl.ok("delete", "job", "work")
+    cluster.wait(lambda: not cluster.all("Pod"))

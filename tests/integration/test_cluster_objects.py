@@ -152,6 +152,17 @@ def test_a_watch_tells_changes(kubectl: Kubectl, cluster: Cluster) -> None:
         assert watching.stdout.readline() == b"DELETED first\n"
 
 
+def test_a_watch_has_bookmarks(kubectl: Kubectl, cluster: Cluster) -> None:
+    """At its end at the latest, so that who goes on from there misses nothing and gets nothing twice."""
+    cluster.config_map("first", {})
+    path = "/api/v1/namespaces/default/configmaps?watch=true&allowWatchBookmarks=true&timeoutSeconds=1&resourceVersion="
+    version = cluster.get("ConfigMap", "first")["metadata"]["resourceVersion"]
+    cluster.secret("other", {})
+    lines = [json.loads(line) for line in kubectl.ok("get", "--raw", path + version).splitlines()]
+    assert {each["type"] for each in lines} == {"BOOKMARK"}
+    assert int(lines[-1]["object"]["metadata"]["resourceVersion"]) > int(version)
+
+
 def test_rights_are_told_and_kept(kubectl: Kubectl, cluster: Cluster) -> None:
     """`auth can-i` and the request itself agree."""
     assert kubectl.ok("auth", "can-i", "create", "pods", "--subresource=exec").strip() == "yes"

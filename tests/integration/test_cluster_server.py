@@ -31,6 +31,12 @@ def test_it_is_discovered_and_named(kubectl: Kubectl) -> None:
     assert kubectl.ok("get", "namespaces", "-o", "name").split() == ["namespace/default", "namespace/kube-system"]
 
 
+def test_another_version_can_be_told(kubectl: Kubectl, cluster: Cluster) -> None:
+    """For those who look at skew."""
+    cluster.tells_version("1.29.3")
+    assert json.loads(kubectl.ok("version", "-o", "json"))["serverVersion"]["gitVersion"] == "v1.29.3"
+
+
 def test_pods_are_listed(kubectl: Kubectl, shop: Path) -> None:
     """A deployment has a pod that is Ready, and shows its image's digest."""
     found = json.loads(kubectl.ok("get", "pods", "-l", "app=shop", "-o", "json"))["items"]
@@ -57,6 +63,28 @@ def test_exec_tells_the_exit_status(kubectl: Kubectl, cluster: Cluster, shop: Pa
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == b"went wrong"
     assert kubectl("exec", pod, "--", "python", "-c", "raise SystemExit(77)").returncode == 77
+
+
+def test_exec_finds_the_pod_of_a_deployment(kubectl: Kubectl, shop: Path) -> None:
+    """As people type it."""
+    assert kubectl.ok("exec", "deploy/shop", "--", "python", "-c", "print(2)") == "2\n"
+
+
+def test_there_is_no_shell(kubectl: Kubectl, shop: Path) -> None:
+    """What the image lacks can't be run: kubectl says so and fails."""
+    done = kubectl("exec", "deploy/shop", "--", "sh", "-c", "echo hello")
+    assert done.returncode == 1
+    assert b'exec: "sh": executable file not found in $PATH' in done.stderr
+
+
+def test_the_container_has_to_be_named(kubectl: Kubectl, cluster: Cluster, shop: Path) -> None:
+    """Where there are several, kubectl takes the first, which is the wrong one; others are refused by name."""
+    cluster.deploy("shop", folder=shop, container="web", sidecars=("istio-proxy",))
+    done = kubectl("exec", "deploy/shop", "--", "python", "-c", "import models")
+    assert b'Defaulted container "istio-proxy"' in done.stderr
+    assert done.returncode == 1
+    assert kubectl("exec", "deploy/shop", "-c", "web", "--", "python", "-c", "import models").returncode == 0
+    assert kubectl("exec", "deploy/shop", "-c", "app", "--", "python", "-c", "").returncode == 1
 
 
 def test_exec_runs_in_the_container(kubectl: Kubectl, cluster: Cluster, shop: Path) -> None:

@@ -16,10 +16,7 @@ from stillroom.rollout import applying, bodies, cluster, judging, manifest_store
 from stillroom.runtime import faults
 from stillroom.runtime.verifying import expected
 
-__all__ = ["JOBS", "Done", "Options", "Plan", "Run", "look"]
-
-JOBS = 10
-"""How many Jobs run at a time unless told: the work is the cluster's and the databases', not this machine's."""
+__all__ = ["Done", "Options", "Plan", "Run", "look"]
 
 Ask = Callable[[model.Service, fleet.Follower], Mapping[str, Any]]
 """Asks a service's database through its pod what `verify` asks; see the operation `verify` of the runtime."""

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.cluster import statuses
+from tests.support.cluster import pod_security, statuses
 from tests.support.cluster.resources import Resource
 from tests.support.cluster.state import State
 from tests.support.cluster.store import Object
@@ -62,8 +62,18 @@ def _pod(state: State, resource: Resource, body: Object, before: Object | None) 
     if account != "default" and state.named("ServiceAccount", namespace, account) is None:
         why = f'error looking up service account {namespace}/{account}: serviceaccount "{account}" not found'
         raise statuses.forbidden(resource, body["metadata"]["name"], why)
+    _secure(state, resource, body, namespace)
     defaulted_pod_spec(spec)
     body["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+
+
+def _secure(state: State, resource: Resource, body: Object, namespace: str) -> None:
+    found = state.named("Namespace", "", namespace) or {}
+    if ((found.get("metadata") or {}).get("labels") or {}).get(pod_security.LABEL) == "restricted":
+        violations = pod_security.violations(body["spec"])
+        if violations:
+            why = f'violates PodSecurity "restricted:latest": {", ".join(violations)}'
+            raise statuses.forbidden(resource, body["metadata"]["name"], why)
 
 
 def _containers(resource: Resource, name: str, spec: Mapping[str, Any], path: str) -> None:

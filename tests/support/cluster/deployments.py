@@ -9,7 +9,7 @@ import json
 import secrets
 from typing import Any
 
-from tests.support.cluster import admission, deleting, events, resources
+from tests.support.cluster import admission, deleting, events, resources, statuses
 from tests.support.cluster.kubelet import Kubelet
 from tests.support.cluster.state import State
 from tests.support.cluster.store import Event, Object, now
@@ -30,6 +30,7 @@ class Deployments:
     def __init__(self, state: State, kubelet: Kubelet) -> None:
         self._state = state
         self._kubelet = kubelet
+        self._refused: dict[str, str] = {}
         self._due: set[tuple[str, str]] = set()
         state.store.listeners.append(self._saw)
 
@@ -74,7 +75,9 @@ class Deployments:
         pods = {each["metadata"]["name"]: self._pods(each) for each in (*sets, current)}
         mine = pods[current["metadata"]["name"]]
         for _ in range(wanted - len(mine)):
-            self._make_pod(current)
+            if not self._made_pod(current):
+                self._state.begin(self._again(deployment))
+                break
         ready = [each for each in mine if _is_ready(each)]
         for each in _surplus(mine, wanted):
             self._take(each)
@@ -144,7 +147,12 @@ class Deployments:
             if _owned(each, owner) and "deletionTimestamp" not in each["metadata"]
         ]
 
-    def _make_pod(self, owner: Object) -> None:
+    async def _again(self, deployment: Object) -> None:
+        await self._state.store.changed()
+        self._look_at(deployment["metadata"]["namespace"], deployment["metadata"]["name"])
+
+    def _made_pod(self, owner: Object) -> bool:
+        """Makes a pod; whether it was allowed to."""
         template = copy.deepcopy(owner["spec"]["template"])
         name = f"{owner['metadata']['name']}-" + "".join(secrets.choice(_SUFFIX) for _ in range(5))
         pod = {
@@ -159,7 +167,15 @@ class Deployments:
             },
             "spec": template["spec"],
         }
-        self._state.store.add(PODS, admission.admitted(self._state, PODS, pod, None))
+        try:
+            self._state.store.add(PODS, admission.admitted(self._state, PODS, pod, None))
+        except statuses.Refused as refused:
+            told = f"Error creating: {refused.message.replace(name, pod['metadata']['generateName'])}"
+            if told != self._refused.get(owner["metadata"]["uid"]):
+                self._refused[owner["metadata"]["uid"]] = told
+                events.record(self._state.store, owner, "Warning", "FailedCreate", told, "replicaset-controller")
+            return False
+        return True
 
     def _take(self, pod: Object) -> None:
         deleting.let_go(self._state, self._kubelet, PODS, pod, None)

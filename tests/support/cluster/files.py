@@ -29,23 +29,26 @@ class Paths:
     """Where a container's paths lie on this machine."""
 
     def __init__(self, places: Mapping[str, Path]) -> None:
-        self._places = sorted(
-            ((path.rstrip("/"), place) for path, place in places.items()), key=lambda each: -len(each[0])
-        )
+        self._places = {path.rstrip("/"): place for path, place in places.items()}
+        longest_first = sorted(self._places, key=len, reverse=True)
+        mounts = "|".join(re.escape(path) for path in longest_first)
+        self._pattern = re.compile(rf"(?<![\w./-])({mounts})(/[^:;,\s'\"]*)?(?=$|[:;,\s'\")])")
 
     def real(self, text: str) -> str:
-        """The text, with each mounted path that it names replaced."""
-        if not self._places:
-            return text
-        # All at once: what stands in the place of one path may begin like another.
-        named = "|".join(re.escape(path) for path, _ in self._places)
-        places = dict(self._places)
-        pattern = rf"(?<![\w./-])({named})(?=$|[/:;,\s'\"])"
-        return re.sub(pattern, lambda found: str(places[found[1]]), text)
+        """The text, with each mounted path that it names replaced.
+
+        What lies below a mount and exists on this machine is meant as it is: tests have their own files in `/tmp`.
+        """
+
+        def replaced(match: re.Match[str]) -> str:
+            path, rest = match[1], match[2] or ""
+            return match[0] if rest and Path(match[0]).exists() else f"{self._places[path]}{rest}"
+
+        return self._pattern.sub(replaced, text)
 
     def place(self, path: str) -> Path | None:
         """Where exactly that mount lies."""
-        return next((place for mounted, place in self._places if mounted == path.rstrip("/")), None)
+        return self._places.get(path.rstrip("/"))
 
 
 def rootfs(folder: Path, source: Path | None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from tests.support.cluster import kubectl as programs
 from tests.support.cluster.cluster import Cluster
 
-__all__ = ["Kubectl", "cluster", "kubectl", "kubectl_program"]
+__all__ = ["Kubectl", "cluster", "kubectl", "kubectl_program", "needed"]
 
 _PATIENCE_SECONDS = 120.0  # against hanging tests only
 
@@ -50,13 +50,18 @@ class Kubectl:
                 started.kill()
 
 
-@pytest.fixture(scope="session")
-def kubectl_program() -> str:
-    """Path of a kubectl that is new enough; without one, tests that need it fail and say so."""
+def needed(find: Callable[[], str] = programs.find) -> str:
+    """A kubectl that is new enough. Without one, the test that needs it fails and says so: it is never skipped."""
     try:
-        return programs.program()
+        return find()
     except programs.Unavailable as reason:
         return pytest.fail(str(reason), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def kubectl_program() -> str:
+    """Path of a kubectl that is new enough."""
+    return needed()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import Any
 
-from tests.support.cluster import admission, deleting, events, job_status, resources
+from tests.support.cluster import admission, deleting, events, job_status, resources, statuses
 from tests.support.cluster.kubelet import Kubelet, Runner
 from tests.support.cluster.state import State
 from tests.support.cluster.store import Event, Object
@@ -58,6 +58,7 @@ class _Run:
         self._failed = 0
         self._counted = 0
         self._began: float | None = None
+        self._refused = ""
         self.signal = asyncio.Event()
         self.task = state.begin(self._run())
 
@@ -90,6 +91,9 @@ class _Run:
     async def _attempted(self) -> bool:
         """One pod to its end; whether the Job has ended with it."""
         runner = self._make_pod()
+        if runner is None:
+            await self._state.store.changed()
+            return False
         self._change(job_status.active)
         why = await self._lived(runner)
         if why == "deadline":
@@ -167,7 +171,8 @@ class _Run:
         self._tell("Warning", reason, message)
         self._change(lambda job: job_status.failed(job, failed, reason, message))
 
-    def _make_pod(self) -> Runner:
+    def _make_pod(self) -> Runner | None:
+        """A pod, or None where it is refused."""
         job = self._job
         template = copy.deepcopy(job["spec"]["template"])
         name = f"{job['metadata']['name']}-" + "".join(secrets.choice(_SUFFIX) for _ in range(5))
@@ -184,11 +189,18 @@ class _Run:
             },
             "spec": template["spec"],
         }
-        made = self._state.store.add(PODS, admission.admitted(self._state, PODS, pod, None))
+        try:
+            made = self._state.store.add(PODS, admission.admitted(self._state, PODS, pod, None))
+        except statuses.Refused as refused:
+            self._tell_refusal(refused.message.replace(name, f"{self._name}-"))
+            return None
         self._tell("Normal", "SuccessfulCreate", f"Created pod: {name}")
-        runner = self._kubelet.of(made)
-        assert runner is not None
-        return runner
+        return self._kubelet.of(made)
+
+    def _tell_refusal(self, message: str) -> None:
+        if message != self._refused:
+            self._refused = message
+            self._tell("Warning", "FailedCreate", f"Error creating: {message}")
 
     def _change(self, how: Any) -> None:
         self._state.store.change(JOBS, self._namespace, self._name, how)
