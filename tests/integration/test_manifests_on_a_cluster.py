@@ -18,7 +18,8 @@ def shop(tmp_path: Path, cluster: Cluster) -> Program:
     """A fleet of two services, whose environment `production` is the cluster."""
     text = manifest_fleets.plain(0, namespace="default", network_policy="true")
     text = text.replace(
-        "{target: kubernetes}", f"{{target: kubernetes, kubeconfig: '{cluster.kubeconfig}', operator: {{groups: [dba]}}}}"
+        "{target: kubernetes}",
+        f"{{target: kubernetes, kubeconfig: '{cluster.kubeconfig}', operator: {{groups: [dba]}}}}",
     )
     (tmp_path / "services.yaml").write_text(text + "  auth: {carry_runtime: true}\n  tenant: {after: [auth]}\n")
     (tmp_path / "tasks.py").write_text("from stillroom.tasks import namespace\n")

@@ -61,7 +61,9 @@ def test_a_restored_backup_is_migrated_again(fleet: rollouts.Rollouts) -> None:
     assert fleet.apply().code == 0
     fleet.deploy("auth")
     (first,) = fleet.cluster.all("Job", "default")
-    fleet.databases["auth"].execute("ALTER TABLE product DROP COLUMN note; UPDATE alembic_version SET version_num = '0001'")
+    fleet.databases["auth"].execute(
+        "ALTER TABLE product DROP COLUMN note; UPDATE alembic_version SET version_num = '0001'"
+    )
     again = fleet.apply("--json")
     assert again.code == 0, again.told
     (told,) = again.json["services"]

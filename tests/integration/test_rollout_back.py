@@ -110,9 +110,7 @@ def test_several_go_back_in_reverse(fleet: rollouts.Rollouts) -> None:
     ran = fleet.run("rollback", "--to", "base", "--to", "auth=0001", "--yes", "--json")
     assert ran.code == 0, ran.told
     assert [each["name"] for each in ran.json["services"]] == ["sales", "auth"]
-    ends = [
-        database.fetch("SELECT max(started) FROM stillroom.run")[0][0] for database in fleet.databases.values()
-    ]
+    ends = [database.fetch("SELECT max(started) FROM stillroom.run")[0][0] for database in fleet.databases.values()]
     assert ends[0] > ends[1]
 
 

@@ -32,18 +32,24 @@ class Watcher:
         self.steps: list[str] = []
         self.seen = threading.Condition()
 
-    def begin(self, service: str) -> None: ...
-    def end(self, service: str, outcome: fleet.Outcome[Any]) -> None: ...
+    def begin(self, service: str) -> None:
+        """See `fleet.Watcher`."""
+
+    def end(self, service: str, outcome: fleet.Outcome[Any]) -> None:
+        """See `fleet.Watcher`."""
 
     def step(self, service: str, step: str) -> None:
+        """See `fleet.Watcher`."""
         self.steps.append(step)
 
     def warn(self, service: str, message: str) -> None:
+        """See `fleet.Watcher`."""
         with self.seen:
             self.warnings.append(message)
             self.seen.notify_all()
 
     def output(self, service: str, line: str) -> None:
+        """See `fleet.Watcher`."""
         with self.seen:
             self.lines.append((service, line))
             self.seen.notify_all()
@@ -142,7 +148,7 @@ def _held(folder: Path) -> str:
 
 def test_a_job_is_followed_to_its_end(jobs: Jobs) -> None:
     """Each line once, in order, shown and stored; the runtime's last word is read."""
-    said = "{\\\"outcome\\\": \\\"upgraded\\\"}"
+    said = '{\\"outcome\\": \\"upgraded\\"}'
     program = f"import os\n{_COUNTED}\nopen(os.environ['LOG'], 'w').write(\"{said}\")"
     found = jobs.run("s0", jobs.body("s0", program, env=[{"name": "LOG", "value": "/dev/termination-log"}]))
     assert found.done == {"outcome": "upgraded"}
