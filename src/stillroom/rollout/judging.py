@@ -276,7 +276,7 @@ def _job_of(meta: Mapping[str, Any]) -> str:
         if owner.get("kind") == "Job":
             return str(owner["name"])
     labels: Mapping[str, str] = meta.get("labels") or {}
-    return labels.get("batch.kubernetes.io/job-name") or labels.get("job-name") or ""
+    return labels.get("batch.kubernetes.io/job-name") or ""
 
 
 def _unschedulable(status: Mapping[str, Any]) -> str:
