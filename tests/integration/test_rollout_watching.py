@@ -270,10 +270,11 @@ def test_an_interrupt_ends_the_watching_and_not_the_job(jobs: Jobs, tmp_path: Pa
     jobs.runner.interrupt()
     working.join()
     assert [each.code for each in caught] == ["interrupted"]
-    (job,) = jobs.found.jobs(jobs.fleet.service("s0", "test"))
+    found = clusters.Cluster(jobs.fleet.environments["test"])
+    (job,) = found.jobs(jobs.fleet.service("s0", "test"))
     assert not job.ended
     (tmp_path / "go").touch()
-    with running.Runner(jobs.found.door, jobs.found.selector) as again:
+    with running.Runner(found.door, found.selector) as again:
         follower = fleet.Follower("s0", jobs.watcher)
         again.run("s0", "default", jobs.body("s0", ""), follower, jobs.journal, found=job)
     assert jobs.stored("s0")[-2:] == ["begun", "went on"]

@@ -48,6 +48,7 @@ class Runner:
         )
         stopped.code = "interrupted"
         self._board.fail(stopped)
+        self.door.interrupt()
         self._stop()
         return True
 
