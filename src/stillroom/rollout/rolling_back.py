@@ -199,7 +199,8 @@ class Rollback:
             except (faults.Fault, errors.StillroomError) as error:
                 failure = fleet.Failure.of(error)
                 told = {"code": failure.code, "message": failure.message, "mend": failure.mend}
-                self._journal.write("result", service.name, ok=False, error=told)
+                if failure.code != "interrupted":  # its Job goes on: nothing has come of it yet
+                    self._journal.write("result", service.name, ok=False, error=told)
                 raise
             self._journal.write("result", service.name, ok=True, **done.to_dict())
             return done
