@@ -72,11 +72,6 @@ class Call:
         return tuple(dataclasses.replace(each, namespace=namespace) for each in found) if namespace else found
 
     @property
-    def namespace(self) -> str | None:
-        """The Kubernetes namespace, if `--namespace` says one."""
-        return self._options["namespace"] or None
-
-    @property
     def via(self) -> str | None:
         """How code in a cluster is reached, if `--via` says it."""
         return self._options.get("via") or None

@@ -39,9 +39,9 @@ def apply_by_jobs(call: Call, options: migrating.Options, *, yes: bool, dry_run:
     from stillroom import journal
     from stillroom.rollout import cluster, migrating
 
-    jobs = call.jobs_or(migrating.JOBS)
+    jobs = call.jobs
     with tempfile.TemporaryDirectory(prefix="stillroom-") as nowhere, call.session(either=True) as session:
-        found = cluster.Cluster(call.environment, call.namespace)
+        found = cluster.Cluster(call.environment, call.given_namespace or None)
         state = Path(nowhere) if dry_run else call.fleet.state
         asked = {"via": "job", "services": [each.name for each in call.services], "rerun": options.rerun, "jobs": jobs}
         with journal.recorded(state, call.name, call.environment.name, asked) as written:
@@ -130,7 +130,7 @@ def logs(call: Call, follow: bool = False) -> None:
     from stillroom.people import lines
     from stillroom.rollout import cluster, finding, running
 
-    found = cluster.Cluster(call.environment, call.namespace)
+    found = cluster.Cluster(call.environment, call.given_namespace or None)
     several = len(call.services) > 1
     kept: dict[str, list[str]] = {each.name: [] for each in call.services}
 
@@ -160,7 +160,7 @@ def logs(call: Call, follow: bool = False) -> None:
 @command(
     "rollback",
     options={
-        "to": "REVISION, or NAME=REVISION for each of several services; base and -1 hold for all.",
+        "to": "REVISION: where it goes back to; NAME=REVISION for each of several services; base holds for all.",
         "accept-loss": "NAME: rows that may go: table:name or column:table.name as printed, or a glob; repeatable.",
         "image": "IMAGE: whose way down is taken (default: that of the newest Job that completed).",
         "tag": "TAG: instead of the tags of all images of the registry.",
@@ -172,8 +172,8 @@ def logs(call: Call, follow: bool = False) -> None:
 )
 def rollback(
     call: Call,
-    to: Sequence[str] = (),
-    accept_loss: Sequence[str] = (),
+    to: list[str] = [],  # noqa: B006 - Invoke's way to say that a flag may be repeated
+    accept_loss: list[str] = [],  # noqa: B006
     image: str = "",
     tag: str = "",
     dry_run: bool = False,
@@ -188,14 +188,14 @@ def rollback(
     Example: invoke rollback --service external --to 0007
     """
     from stillroom import journal, protection
-    from stillroom.rollout import cluster, migrating, rolling_back
+    from stillroom.rollout import cluster, rolling_back
 
     permission = protection.Permission(allow_protected or None, expect_database or None)
     targets = rolling_back.targets(call.services, to)
     options = rolling_back.Options(targets, tuple(accept_loss), image or None, permission, tag or None)
-    found = cluster.Cluster(call.environment, call.namespace)
+    found = cluster.Cluster(call.environment, call.given_namespace or None)
     services = rolling_back.reversed_order(call.services, call.fleet.services_in(call.environment))
-    jobs = call.jobs_or(migrating.JOBS)
+    jobs = call.jobs
     asked = {"to": targets, "accept_loss": list(accept_loss), "dry_run": dry_run}
     with (
         journal.recorded(call.fleet.state, call.name, call.environment.name, asked) as written,
@@ -255,7 +255,7 @@ def doctor(call: Call) -> None:
     from stillroom.rollout import cluster
     from stillroom.rollout import doctor as job
 
-    found = cluster.Cluster(call.environment, call.namespace)
+    found = cluster.Cluster(call.environment, call.given_namespace or None)
     with call.session() as session, call.watching("doctor", brief=True, looks=True) as watcher:
         outcomes = job.run(session, found, call.services, watcher)
     if not call.json:

@@ -35,7 +35,7 @@ _FILE = "journal.jsonl"
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # What has to be known after a power cut: what was asked, what was begun, and how it ended.
-_DURABLE = frozenset({"run", "plan", "begin", "end", "result", "run-end"})
+_DURABLE = frozenset({"run", "plan", "begin", "end", "result", "finished"})
 
 
 class Journal:
@@ -94,11 +94,11 @@ class Journal:
     def end(self, *, ok: bool, exit_code: int, **facts: Any) -> None:
         """Writes how the run ended, and closes the journal."""
         self.ended = True
-        self.write("run-end", ok=ok, exit_code=exit_code, seconds=round(time.monotonic() - self._begun, 3), **facts)
+        self.write("finished", ok=ok, exit_code=exit_code, seconds=round(time.monotonic() - self._begun, 3), **facts)
         self.close()
 
     def close(self) -> None:
-        """Closes the file; a run without a `run-end` counts as broken off. Safe to call twice."""
+        """Closes the file; a run without a `finished` counts as broken off. Safe to call twice."""
         with self._lock:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -156,8 +156,8 @@ class Read:
 
     @property
     def last(self) -> Mapping[str, Any] | None:
-        """How it ended: its `run-end`; None: it is under way, or was broken off."""
-        ends = [each for each in self.entries if each["event"] == "run-end"]
+        """How it ended: its `finished`; None: it is under way, or was broken off."""
+        ends = [each for each in self.entries if each["event"] == "finished"]
         return ends[-1] if ends else None
 
     def results(self) -> dict[str, Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_an_image_without_the_newest_revision_is_refused(fleet: rollouts.Rollout
     ran = fleet.apply("--json")
     assert ran.code == 4, ran.told
     error = ran.json["services"][0]["error"]
-    assert error["code"] == "image-stale"
+    assert error["code"] == "image-lacks-revision"
     assert "this image lacks revision 0002" in error["message"]
     assert fleet.at("auth") == []
     meant = fleet.apply("--allow-stale-image")
@@ -125,3 +126,59 @@ def test_an_image_that_can_not_be_pulled_fails_at_once(fleet: rollouts.Rollouts)
     assert (auth["code"], sales["code"]) == ("image-pull", "container-config")
     assert "registry.test/auth:1" in auth["message"]
     assert 'secret "nowhere" not found' in sales["message"]
+
+
+def test_a_dry_run_says_what_would_be_done(fleet: rollouts.Rollouts) -> None:
+    """Nothing is applied, and nothing is written down."""
+    fleet.add("auth")
+    fleet.written()
+    ran = fleet.run("apply", "--via", "job", "--dry-run", "--json")
+    assert ran.code == 0, ran.told
+    (told,) = ran.json["services"]
+    assert (told["action"], told["outcome"], ran.json["dry_run"]) == ("create", "would run", True)
+    assert fleet.jobs() == []
+    assert journal.runs(fleet.folder / ".stillroom") == []
+    unasked = fleet.run("apply", "--via", "job")
+    assert unasked.code == 4, unasked.told
+    assert "Run the migration Job of 1 service in default?" in unasked.stderr
+    assert fleet.jobs() == []
+
+
+def test_what_comes_after_a_service_that_failed_is_skipped(fleet: rollouts.Rollouts) -> None:
+    """The others are done; the journal knows what is left."""
+    fleet.add("auth", history=(rollouts.FIRST, rollouts.BROKEN))
+    fleet.add("sales", after=["auth"])
+    fleet.add("mail")
+    fleet.written()
+    ran = fleet.apply("--json")
+    assert ran.code == 1, ran.told
+    told = {each["name"]: each for each in ran.json["services"]}
+    assert (told["mail"]["ok"], told["sales"]["skipped"]) == (True, "after auth")
+    assert [fleet.at(each) for each in ("auth", "sales", "mail")] == [["0001"], [], ["0002"]]
+    (folder,) = journal.runs(fleet.folder / ".stillroom")
+    found = journal.read(folder)
+    assert {name: each["ok"] for name, each in found.results().items()} == {"auth": False, "mail": True}
+    assert found.unfinished() == ["sales"]
+
+
+def test_an_interrupted_run_is_taken_up(fleet: rollouts.Rollouts) -> None:
+    """Ctrl-C ends the watching; the Job goes on, and the next run watches that very Job."""
+    fleet.add("auth", history=(rollouts.HELD,), job={"lock_timeout": "60s"})
+    fleet.written()
+    with fleet.databases["auth"].connect() as gate:
+        gate.execute(rollouts.GATE)
+        with fleet.program.running("apply", "--via", "job", "--yes") as running:
+            running.until("auth | at the gate")
+            running.signal(signal.SIGINT)
+            ran = running.finish()
+        assert ran.code == 130, ran.told
+        (folder,) = journal.runs(fleet.folder / ".stillroom")
+        found = journal.read(folder)
+        assert found.last is not None
+        assert found.last["error"]["code"] == "interrupted"
+        assert found.unfinished() == ["auth"]
+    again = fleet.apply("--json")
+    assert again.code == 0, again.told
+    assert again.json["services"][0]["action"] in ("watch", "replace")
+    assert fleet.at("auth") == ["0001"]
+    assert len(fleet.jobs()) == 1

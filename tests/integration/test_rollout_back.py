@@ -107,10 +107,10 @@ def test_several_go_back_in_reverse(fleet: rollouts.Rollouts) -> None:
     fleet.add("sales", after=["auth"])
     fleet.written()
     assert fleet.apply().code == 0
-    ran = fleet.run("rollback", "--to", "-1", "--yes", "--json")
+    ran = fleet.run("rollback", "--to", "base", "--to", "auth=0001", "--yes", "--json")
     assert ran.code == 0, ran.told
     assert [each["name"] for each in ran.json["services"]] == ["sales", "auth"]
-    ends = [database.fetch("SELECT max(started_at) FROM stillroom.run")[0][0] for database in fleet.databases.values()]
+    ends = [database.fetch("SELECT max(started) FROM stillroom.run")[0][0] for database in fleet.databases.values()]
     assert ends[0] > ends[1]
 
 

@@ -208,7 +208,10 @@ def test_an_image_without_the_revisions_that_are_expected(
 
     ended = migrators.run(shop, database.asyncpg, "--termination-log", str(last_word), *arguments, environment=expects)
     assert ended.code == migrators.REFUSED
-    assert "this image lacks revision 0009, and has 2 revisions (heads: 0002) [image-stale]" in last_word.read_text()
+    assert (
+        "this image lacks revision 0009, and has 2 revisions (heads: 0002) [image-lacks-revision]"
+        in last_word.read_text()
+    )
     assert database.fetch("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
     has = {**expects, "STILLROOM_EXPECTED_HEADS": "0001"}

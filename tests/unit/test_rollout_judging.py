@@ -149,3 +149,10 @@ def test_an_evicted_pod_is_told_in_its_words() -> None:
 def test_a_suspended_job_says_so() -> None:
     """Somebody, or a queue, has to resume it."""
     assert judged(kube.job("Suspended:JobSuspended")).trouble == "the Job is suspended"
+
+
+def test_what_has_ended_is_not_told_as_starting() -> None:
+    """Between the end of its process and the word of the Job controller."""
+    assert judged(kube.job(active=1), kube.pod(kube.ended("migration", 0))).step == "ending"
+    assert judged(kube.job(), kube.pod(kube.ended("migration", 0), phase="Succeeded")).step == "ending"
+    assert judged(kube.job(failed=1), kube.pod(kube.ended("migration", 21), phase="Failed")).step == "trying again"

@@ -8,9 +8,9 @@ from typing import Any
 
 from stillroom import errors
 from stillroom.rollout import cluster
-from stillroom.runtime.migrating import last_word
+from stillroom.runtime.migrating import described, last_word
 
-__all__ = ["EXPECTED_HEADS", "MAIN", "for_run", "other_command"]
+__all__ = ["EXPECTED_HEADS", "MAIN", "for_run", "other_command", "verify"]
 
 MAIN = "migration"
 """The container of a migration Job that migrates."""
@@ -76,6 +76,12 @@ def other_command(
         for container in found:
             container["image"] = image if container["image"] == before else container["image"]
     return made
+
+
+def verify(body: Mapping[str, Any]) -> list[str]:
+    """The command that verifies where a migration Job migrates: it may have no URL but that of migrations."""
+    names = {str(each["name"]) for one in _containers(body) if one["name"] == MAIN for each in one.get("env") or ()}
+    return ["verify", *(["--url-variable", described.DIRECT] if described.DIRECT in names else [])]
 
 
 def _containers(body: Mapping[str, Any]) -> list[dict[str, Any]]:

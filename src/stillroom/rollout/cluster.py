@@ -37,7 +37,7 @@ class Cluster:
         if environment.target != "kubernetes":
             raise errors.UsageError(
                 f"environment {environment.name} has target {environment.target}, which has no Jobs",
-                "name a kubernetes environment with --environment, or leave --via job out",
+                "name a kubernetes environment with --environment; apply without --via job needs none",
             )
         self.environment = environment
         self.namespace = namespace

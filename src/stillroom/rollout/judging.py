@@ -243,14 +243,16 @@ def _under_way(job: Job, pods: Sequence[Pod]) -> Verdict:
         return Verdict(RUNNING, step="suspended", trouble="the Job is suspended")
     living = [pod for pod in pods if not pod.deleting and pod.phase in ("Pending", "Running", "")]
     if not living:
-        return Verdict(RUNNING, step="trying again" if job.retries else "waiting for its pod")
+        ended = any(pod.phase == "Succeeded" for pod in pods)
+        return Verdict(RUNNING, step="ending" if ended else "trying again" if job.retries else "waiting for its pod")
     pod = living[-1]
     if pod.unschedulable:
         return Verdict(RUNNING, step="no node yet", pod=pod.name, trouble=f"no node takes its pod: {pod.unschedulable}")
     running = [each for each in pod.containers if each.state == "running" and not each.sidecar]
     if running:
         return Verdict(RUNNING, step=running[-1].name, pod=pod.name)
-    return Verdict(RUNNING, step="starting", pod=pod.name)
+    ended = any(each.state == "terminated" and not each.init for each in pod.containers)
+    return Verdict(RUNNING, step="ending" if ended else "starting", pod=pod.name)
 
 
 def _container(status: Mapping[str, Any], *, init: bool, sidecar: bool) -> Container:
@@ -276,7 +278,7 @@ def _job_of(meta: Mapping[str, Any]) -> str:
         if owner.get("kind") == "Job":
             return str(owner["name"])
     labels: Mapping[str, str] = meta.get("labels") or {}
-    return labels.get("batch.kubernetes.io/job-name") or labels.get("job-name") or ""
+    return labels.get("batch.kubernetes.io/job-name") or ""
 
 
 def _unschedulable(status: Mapping[str, Any]) -> str:

@@ -16,10 +16,7 @@ from stillroom.rollout import applying, bodies, cluster, judging, manifest_store
 from stillroom.runtime import faults
 from stillroom.runtime.verifying import expected
 
-__all__ = ["JOBS", "Done", "Options", "Plan", "Run", "look"]
-
-JOBS = 10
-"""How many Jobs run at a time unless told: the work is the cluster's and the databases', not this machine's."""
+__all__ = ["Done", "Options", "Plan", "Run", "look"]
 
 Ask = Callable[[model.Service, fleet.Follower], Mapping[str, Any]]
 """Asks a service's database through its pod what `verify` asks; see the operation `verify` of the runtime."""
@@ -134,8 +131,19 @@ def look(
 
     entries = fleet.run(services, one, watcher, jobs=jobs)
     for each in entries:
-        written.write("plan", each.service.name, **(_told(each) if each.value is None else each.value.step.to_dict()))
+        _write_down(written, each)
     return Plan(options, tuple(entries))
+
+
+def _write_down(written: journal.Journal, entry: fleet.Outcome[Done]) -> None:
+    """What is planned; and what came of it, where that is all."""
+    name, done = entry.service.name, entry.value
+    if done is None:
+        written.write("result", name, ok=False, error=None if entry.failure is None else _error(entry.failure))
+        return
+    written.write("plan", name, **done.step.to_dict())
+    if done.step.action == plan.NOTHING:
+        written.write("result", name, ok=True, **done.to_dict())
 
 
 def heads_of(service: model.Service) -> tuple[str, ...]:
@@ -224,8 +232,8 @@ class Run:
         try:
             done = work()
         except (faults.Fault, errors.StillroomError) as error:
-            failure = fleet.Failure.of(error)
-            self._journal.write("result", service.name, ok=False, error=_error(failure))
+            if error.code != "interrupted":  # its Job goes on: nothing has come of it yet
+                self._journal.write("result", service.name, ok=False, error=_error(fleet.Failure.of(error)))
             raise
         self._journal.write("result", service.name, ok=True, **done.to_dict())
         return done
@@ -248,11 +256,6 @@ def _done(planned: Done, found: results.Result, log: str) -> Done:
         image_id=found.image_id,
         log=log,
     )
-
-
-def _told(entry: fleet.Outcome[Any]) -> dict[str, Any]:
-    """A service that could not be planned, for the journal."""
-    return {"error": None if entry.failure is None else _error(entry.failure), "skipped": entry.skipped}
 
 
 def _error(failure: fleet.Failure) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def failure(service: str, job: str, verdict: judging.Verdict, lines: Iterable[st
         log: where all of them are stored; empty: nowhere.
     """
     container = verdict.container
-    told = said(container.message if container is not None and container.state == "terminated" else "")
+    word = container.message if container is not None and container.state == "terminated" else ""
+    told = said(word)
     exit_code = container.exit_code if container is not None else None
     message = f"{service}: {told.message.removeprefix(f'{service}: ') or verdict.message} (Job {job})"
     data = {
@@ -100,7 +101,7 @@ def failure(service: str, job: str, verdict: judging.Verdict, lines: Iterable[st
         "exit_code": exit_code,
         "cause": verdict.code,
         "log": log,
-        "termination_message": container.message if container is not None else "",
+        "termination_message": word,
     }
     kind = JobRefused if exit_code == reasons.REFUSED else JobFailed
     detail = "\n".join(lines)

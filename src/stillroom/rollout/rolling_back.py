@@ -13,7 +13,7 @@ from typing import Any
 
 from stillroom import errors, fleet, journal, manifests, protection
 from stillroom.registry import model, order
-from stillroom.rollout import cluster, commands, manifest_store, running
+from stillroom.rollout import bodies, cluster, commands, manifest_store, running
 from stillroom.runtime import faults
 
 __all__ = ["Loss", "Options", "Planned", "Rollback", "reversed_order", "targets"]
@@ -88,7 +88,7 @@ class Planned:
 
 
 def targets(services: Sequence[model.Service], to: Sequence[str]) -> dict[str, str]:
-    """Service to revision: from `--to REV` for the only service (or `base`, `-1` for all), or `--to NAME=REV` of each.
+    """Service to revision: from `--to REV` for the only service (or `base` for all), or `--to NAME=REV` of each.
 
     Raises:
         errors.UsageError: one has none, or a name is not among them.
@@ -99,10 +99,10 @@ def targets(services: Sequence[model.Service], to: Sequence[str]) -> dict[str, s
         name, equals, revision = each.partition("=")
         if equals and name not in names:
             raise errors.UsageError(f"--to {each}: {name} is not among the services: {', '.join(names)}", "name it")
-        if not equals and len(names) > 1 and not (each == "base" or each.startswith("-")):
+        if not equals and len(names) > 1 and each != "base":
             raise errors.UsageError(
                 f"--to {each}: several services are meant, and a revision is one of a single service",
-                f"name it for each: --to {names[0]}={each}; base and -1 hold for all",
+                f"name it for each: --to {names[0]}={each}; base holds for all",
             )
         found.update({name: revision} if equals else dict.fromkeys(names, each))
     missing = [name for name in names if not found.get(name)]
@@ -199,7 +199,8 @@ class Rollback:
             except (faults.Fault, errors.StillroomError) as error:
                 failure = fleet.Failure.of(error)
                 told = {"code": failure.code, "message": failure.message, "mend": failure.mend}
-                self._journal.write("result", service.name, ok=False, error=told)
+                if failure.code != "interrupted":  # its Job goes on: nothing has come of it yet
+                    self._journal.write("result", service.name, ok=False, error=told)
                 raise
             self._journal.write("result", service.name, ok=True, **done.to_dict())
             return done
@@ -217,7 +218,9 @@ class Rollback:
         if not found.get("ok"):
             raise _fault(found)
         follower.step("verify")
-        verified = self._commands.ask(service, body, "verify", ["verify"], follower, image=plan.image)
+        verified = self._commands.ask(service, body, "verify", bodies.verify(body), follower, image=plan.image)
+        if not verified.get("state"):
+            raise _fault(verified)
         now = tuple(sorted(map(str, verified.get("current") or ())))
         if now != tuple(sorted(plan.target)):
             raise faults.Fault(

@@ -48,6 +48,7 @@ class Runner:
         )
         stopped.code = "interrupted"
         self._board.fail(stopped)
+        self.door.interrupt()
         self._stop()
         return True
 
@@ -138,8 +139,9 @@ class Runner:
         return _ended(service, key[1], verdict, pods, streams)
 
     def _catch_up(self, key: board.Key) -> None:
-        """What the watches have seen of its pods before somebody waited for them, they have forgotten."""
+        """What the watches have seen of it before somebody waited for it, they have forgotten: also its end."""
         namespace, name = key
+        self._ask(key)
         for each in watching.listed(self.door, watching.PODS, namespace, f"batch.kubernetes.io/job-name={name}"):
             self._board.pod(namespace, judging.Pod.from_object(each))
 

@@ -166,17 +166,19 @@ class _Watch:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                if self._version is None:
+                lists = self._version is None
+                if lists:
                     self._list()
+                    lists = False
                 lived = self._watch()
             except errors.StillroomError as error:
                 self._failed += 1
                 if self._stopped.is_set():
                     return
-                if self._failed > _GIVE_UP:
+                if self._failed > _GIVE_UP or (lists and not getattr(error, "passing", False)):
                     self._fail(error)
                     return
-                self._version = None
+                self._version = None  # what made a watch fail may be its version: a list tells whether it is more
                 lived = False
             if lived:
                 self._failed = 0

@@ -91,7 +91,7 @@ def ask(arguments: argparse.Namespace, log: log_lines.Log, environ: Mapping[str,
 
     Raises:
         faults.WrongRequest: what makes no sense.
-        faults.RefusedFault: `image-stale`.
+        faults.RefusedFault: `image-lacks-revision`.
     """
     said = os.environ if environ is None else environ
     log.info("Migration job starting")

@@ -20,7 +20,7 @@ def refuse(service: facts.ServiceFacts, said: Mapping[str, str]) -> None:
     """Refuses, where the environment names revisions that the image does not have; no database is asked.
 
     Raises:
-        faults.RefusedFault: `image-stale`.
+        faults.RefusedFault: `image-lacks-revision`.
         faults.ProjectFault: the history can't be read.
     """
     wanted = [each.strip() for each in said.get(VARIABLE, "").split(",") if each.strip()]
@@ -35,7 +35,7 @@ def refuse(service: facts.ServiceFacts, said: Mapping[str, str]) -> None:
         return
     has = f"{image.count} revisions (heads: {', '.join(image.heads)})" if image.count else "no revision at all"
     raise faults.RefusedFault(
-        "image-stale",
+        "image-lacks-revision",
         f"{service.name}: this image lacks revision {', '.join(missing)}, and has {has}",
         "copy the migrations into the image (its Dockerfile), build and push it, and name that one; or, if an older state "
         "is meant, --allow-stale-image",
