@@ -322,7 +322,8 @@ def main() -> int:
     parser.add_argument(
         "--only",
         default="",
-        help="sections, separated by commas: startup, check, verify, migrate, serve, regenerate, memory, sizes",
+        help="sections, separated by commas: startup, manifests, check, verify, migrate, serve, regenerate, cluster, "
+        "memory, sizes",
     )
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (5)")
     parser.add_argument("--services", type=int, default=14, help="size of the fleet for the comparison (14)")
