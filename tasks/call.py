@@ -109,12 +109,11 @@ class Call:
         """How many services at a time."""
         from stillroom import fleet
 
-        return self.jobs_or(fleet.default_jobs())
+        return self.jobs_or(fleet.default_jobs(elsewhere=self.environment.target != "local"))
 
     def jobs_or(self, default: int) -> int:
         """How many services at a time; `default` where nothing is given."""
         given: str = self._options["jobs"]
-        default = fleet.default_jobs(elsewhere=self.environment.target != "local")
         if not given:
             return default
         if not given.isascii() or not given.isdigit() or int(given) < 1:
