@@ -269,7 +269,7 @@ def _show_changes(call: Call, outcomes: Sequence[Outcome[job.Done]]) -> None:
 
 def _next(arrived: Sequence[job.Done]) -> list[str]:
     """What is to be done after a generation, in this environment and in the others."""
-    lines = ["Next: look at the new files (git diff), and commit them; invoke status shows where all stands"]
+    lines = ["Next: look at the new files (git status), and commit them; invoke status shows where all stands"]
     if any(each.replaced for each in arrived):
         return [
             *lines,

@@ -10,24 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import fleets, projects
-
-COMMANDS = (
-    "adopt",
-    "apply",
-    "check",
-    "cleanup",
-    "database",
-    "history",
-    "preflight",
-    "protect",
-    "regenerate",
-    "restore",
-    "revision",
-    "services",
-    "status",
-    "verify",
-)
+from tests.support import commands, fleets, projects
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +33,10 @@ def test_the_list_names_every_command_in_a_line(idle: fleets.Fleet) -> None:
     ran = idle.run("--list")
     assert ran.code == 0
     listed = [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ") and line[2] != " "]
-    assert listed == sorted(COMMANDS)
+    assert listed == sorted(commands.NAMES)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", commands.NAMES)
 def test_each_has_the_common_options_with_dashes_and_help(idle: fleets.Fleet, name: str) -> None:
     """Every flag is explained, none has an underscore, and an example is shown."""
     ran = idle.run("--help", name)

@@ -202,6 +202,27 @@ def test_an_id_that_is_too_long_is_refused(ask: asking.Asker, tmp_path: Path, da
     assert fault_of(ask, shop, database).code == "id-too-long"
 
 
+def test_an_id_may_be_as_long_as_the_version_table_allows(
+    ask: asking.Asker, tmp_path: Path, database: Database
+) -> None:
+    """A project that has widened the column, and says so, may have a hook that gives longer ids."""
+    wanted = "a_readable_identifier_of_more_than_32"
+    hook = f"def hook(context, revision, scripts):\n    scripts[0].rev_id = '{wanted}'\n"
+    wide = (
+        "from alembic.ddl.impl import DefaultImpl\n"
+        "from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table\n"
+        "def table(self, *, version_table, version_table_schema, version_table_pk, **more):\n"
+        "    made = Table(version_table, MetaData(), Column('version_num', String(64), nullable=False), "
+        "schema=version_table_schema)\n"
+        "    made.append_constraint(PrimaryKeyConstraint('version_num', name=f'{version_table}_pkc'))\n"
+        "    return made\n"
+        "DefaultImpl.version_table_impl = table\n"
+    )
+    env = projects.ENV.replace("def run_on(", wide + hook + "\n\ndef run_on(")
+    shop = projects.make_service(tmp_path / "shop", env=env, configure="process_revision_directives=hook")
+    assert ask(shop, database.asyncpg, "generate")["revision"] == wanted
+
+
 def test_ids_of_a_hook_are_kept(ask: asking.Asker, tmp_path: Path, database: Database) -> None:
     """A project that numbers its revisions goes on doing so."""
     hook = "def hook(context, revision, scripts):\n    scripts[0].rev_id = '0001'\n"

@@ -13,26 +13,10 @@ import tomllib
 
 from stillroom.embedded import binaries
 from stillroom.embedded.cluster import Cluster
-from tests.support import interpreters, postgres, program
+from tests.support import commands, interpreters, postgres, program
 
 _ROOT = Path(__file__).parents[2]
 _TWO = ("--service", "auth,tenant")
-_COMMANDS = [
-    "adopt",
-    "apply",
-    "check",
-    "cleanup",
-    "database",
-    "history",
-    "preflight",
-    "protect",
-    "regenerate",
-    "restore",
-    "revision",
-    "services",
-    "status",
-    "verify",
-]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +77,8 @@ def test_invoke_lists_every_command(bakery: program.Program, record_property: Ca
     ran = bakery.run("--list")
     assert ran.code == 0, ran.told
     listed = [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ") and line[2] != " "]
-    assert listed == _COMMANDS
-    assert set(_COMMANDS) <= set(bakery.run("--complete", "--", "invoke ").stdout.split())
+    assert listed == list(commands.NAMES)
+    assert set(commands.NAMES) <= set(bakery.run("--complete", "--", "invoke ").stdout.split())
     record_property("table", f"operator side: {bakery.run('--version').stdout.strip()}")
 
 

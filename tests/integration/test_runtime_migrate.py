@@ -81,6 +81,23 @@ def test_what_a_job_says_and_notes(shop: projects.Made, database: Database) -> N
     assert database.fetch("SELECT revisions FROM stillroom.fingerprint") == [(["0002"],)]
 
 
+def test_nothing_to_do_takes_a_driver_alone(shop: projects.Made, database: Database) -> None:
+    """What most Jobs find when they are started again is found without Alembic and SQLAlchemy, which take a second."""
+    listing = {"PYTHONPROFILEIMPORTTIME": "1"}
+    first = migrators.run(shop, database.asyncpg, environment=listing)
+    second = migrators.run(shop, database.asyncpg, environment=listing)
+
+    assert {"alembic", "sqlalchemy", "asyncpg"} <= _imported(first)
+    assert _imported(second) & {"alembic", "sqlalchemy", "asyncpg"} == {"asyncpg"}
+    assert second.code == 0
+
+
+def _imported(ended: migrators.Ended) -> set[str]:
+    """The modules that a process says it has imported."""
+    listed = (line.rpartition("|")[2].strip() for line in ended.err.splitlines() if line.startswith("import time:"))
+    return set(listed)
+
+
 def test_as_json(shop: projects.Made, database: Database) -> None:
     """Standard output has one JSON document; log lines go to standard error, as JSON where that is asked for."""
     ended = migrators.run(shop, database.asyncpg, "--json", environment={"LOG_FORMAT": "json"})

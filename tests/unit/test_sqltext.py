@@ -12,6 +12,7 @@ from stillroom.runtime.connections import sqltext
 
 @given(st.text(alphabet="a:\\' $1_b%", max_size=20))
 @example("SELECT 'x: y', '::int', ':a', '\\:a', a::text, '\\\\:b'")
+@example("\\:$:")
 def test_for_text_survives_text(statement: str) -> None:
     """Colons and backslashes mean after text() what they meant before."""
     compiled = text(sqltext.for_text(statement)).compile(dialect=postgresql.asyncpg.dialect())  # type: ignore[attr-defined]

@@ -6,11 +6,6 @@ import re
 
 __all__ = ["as_written", "create_schema", "for_text", "full_name", "identifier", "literal"]
 
-# What SQLAlchemy's text() takes for a bind parameter (its own pattern, so that exactly that is escaped).
-_BIND = re.compile(r"(?<![:\w\x5c]):(?=\w)(?!\w*:)")
-
-# A backslash that text() would take for the escape of a colon.
-_ESCAPE = re.compile(r"\x5c(?=:[\w$]*(?![:\w$]))")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -44,5 +39,13 @@ def full_name(schema: str | None, name: str) -> str:
 
 
 def for_text(statement: str) -> str:
-    """The statement as `op.execute` needs it: a colon that text() would take for a parameter is escaped."""
-    return _BIND.sub(r"\\:", _ESCAPE.sub(r"\\\\", statement))
+    """The statement as `op.execute` needs it: what text() would take for a parameter, or for an escape, is escaped.
+
+    Which those are differs between versions of SQLAlchemy, so its own patterns are asked.
+    """
+    if ":" not in statement:
+        return statement
+    from sqlalchemy.sql import compiler
+
+    kept = compiler.BIND_PARAMS_ESC.sub(r"\\\g<0>", statement)
+    return compiler.BIND_PARAMS.sub(r"\\\g<0>", kept)

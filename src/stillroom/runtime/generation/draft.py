@@ -19,7 +19,7 @@ from ..projects import blame, project
 from ..reading import revisions
 from ..replay import known_drops
 from ..wire import telling
-from . import amend, rewrite, rows_there, standing_checks
+from . import amend, rewrite, rows_there, standing_checks, written_checks
 
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
@@ -147,7 +147,7 @@ def _hold_checks(context: MigrationContext, script: MigrationScript, url: str, d
     draft.search_path = str(context.connection.exec_driver_sql("SHOW search_path").scalar())
     draft.tables = standing_checks.wanted(context, script.upgrade_ops.ops)
     differences = standing_checks.compare(url, draft.tables, draft.search_path)
-    done = standing_checks.write(context, differences, script.upgrade_ops.ops, script.downgrade_ops.ops)
+    done = written_checks.write(context, differences, script.upgrade_ops.ops, script.downgrade_ops.ops)
     draft.mended += done.mended
     draft.warnings = [*done.warnings, *rows_there.warnings(script.upgrade_ops.ops)]
 

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
-from ..connections import compiled, connection, type_memory
+from ..connections import connection
 from ..housekeeping import temporary
 from ..projects import bootstrap, env_locations, locations, preparation, project
-from ..reading import one_head, revision_needs, revisions
-from ..replay import history, same_types
+from ..reading import one_head, revision_needs, revisions, version_width
+from ..replay import history
 from ..schema import catalog
 from ..scratches import places
 from ..standing import observe, versions
-from . import amend, carry, draft, loss, proof
+from . import amend, beginning, carry, draft, files, judging, loss, proof
 
 if TYPE_CHECKING:
     from ..wire import protocol, telling
 
-__all__ = ["digests", "file_entry", "generate"]
+__all__ = ["generate"]
 
-_LISTED = 8
 _ROLE = "SELECT quote_ident(current_user)"
-_LONGEST_ID = 32  # alembic_version.version_num is VARCHAR(32)
 UNREPLAYABLE = "history:unreplayable"
 
 
@@ -40,10 +36,7 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         faults.Fault: what went wrong, by name; nothing is to be copied then.
     """
     service = facts.ServiceFacts.from_dict(request.service)
-    project.enter(service)
-    compiled.share()
-    type_memory.remember()
-    same_types.compare_as_postgresql()
+    beginning.enter(service)
     of = project.Project(service)
     # What is replaced is what was there when the work began: whatever comes later is somebody else's.
     graph = _history(of)
@@ -57,21 +50,6 @@ def generate(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
 
 def _history(of: project.Project) -> revisions.Graph:
     return revisions.read(of.where.version_locations, recursive=of.where.recursive)
-
-
-def file_entry(name: str, content: bytes) -> dict[str, Any]:
-    """A file as it goes into a result."""
-    return {
-        "name": name,
-        "size": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "content": content.decode("utf-8"),
-    }
-
-
-def digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    """The history that was worked with, by SHA-256, so that nobody else's changes are overwritten."""
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 class _Baseline:
@@ -112,7 +90,7 @@ class _Baseline:
         left = lost.without(self._accepted) if lost is not None else None
         if lost is not None and left is not None and left.names:
             if not self._carry_over:
-                raise self._refusal(left)
+                raise judging.loss_refusal(self._of.service.name, left)
             carried = self._carried(left, proven)
             self._place.renew()
             made, proven = self._attempt(carried)
@@ -140,7 +118,8 @@ class _Baseline:
         history.make_version_schema(self._place.url, noted)
         made = draft.autogenerate(self._of, folder, self._message, carried=carried, strangers=strangers)
         draft.tell_of_hooks(made, self._tell)
-        self._judge(made)
+        room = version_width.room(revisions.Graph(()), self._of.where.env_source(), self._of.service.version_width, ())
+        judging.baseline(self._of.service, made, room)
         proven = proof.prove(
             self._of,
             self._place.url,
@@ -153,7 +132,7 @@ class _Baseline:
             own=self._own,
             accepted=self._accepted if asked else None,
         )
-        self._judge_outcome(proven.outcome)
+        judging.outcome(self._of.service, proven.outcome)
         return made, proven
 
     def _refuse_migrating_setup(self, noted: project.VersionTable) -> None:
@@ -198,49 +177,6 @@ class _Baseline:
         """Where revisions are noted, as far as it can be told before `env.py` has run."""
         service = self._of.service
         return observe.version_table(service, locations.of(service))
-
-    def _judge(self, made: draft.Draft) -> None:
-        name = self._of.service.name
-        if made.drops:
-            raise faults.JudgedFault(
-                "drop-in-baseline",
-                f"{name}: the baseline would drop {made.drops[0]}, though it starts from an empty database",
-                "look for a process_revision_directives hook or an include_object that turns operations around",
-                data={"drops": made.drops},
-            )
-        if made.empty or not made.operations:
-            raise faults.JudgedFault(
-                "empty-baseline",
-                f"{name}: the metadata holds {len(made.metadata_tables)} tables, but the baseline is empty",
-                "env.py leaves them out: look at include_object, include_name, include_schemas "
-                "and process_revision_directives there",
-                data={"tables": made.metadata_tables},
-            )
-        if len(made.revision) > _LONGEST_ID:
-            raise faults.JudgedFault(
-                "id-too-long",
-                f"{name}: the revision id {made.revision} has more than {_LONGEST_ID} characters",
-                "alembic_version.version_num holds no more: shorten the ids that a hook in env.py gives",
-            )
-
-    def _judge_outcome(self, outcome: catalog.Snapshot) -> None:
-        """Holds the schemas that tables ended up in against those that the registry declares."""
-        service = self._of.service
-        if service.schemas is None:
-            return
-        declared = {(schema,) for schema in service.schemas}
-        foreign = [
-            item.name for item in outcome.all if item.kind == "table" and catalog.key(item.schema) not in declared
-        ]
-        if foreign:
-            raise faults.JudgedFault(
-                "foreign-tables",
-                f"{service.name}: its baseline makes {foreign[0]}, outside of the schemas that it owns "
-                f"({', '.join(service.schemas)})",
-                "leave the table to its owner (include_object or include_name in env.py, or take the model out), "
-                "or add its schema to schemas: in services.yaml",
-                data={"tables": foreign},
-            )
 
     def _old_history(self) -> dict[str, bytes]:
         """The revision files that the service had when the work began: name -> content."""
@@ -331,7 +267,7 @@ class _Baseline:
         lost = dataclasses.replace(lost, said=self._unsaid(made))
         missing = lost.without(self._accepted)
         if missing.names:
-            raise self._refusal(missing)
+            raise judging.loss_refusal(self._of.service.name, missing)
         self._compare_contents()
         return lost
 
@@ -351,30 +287,12 @@ class _Baseline:
                 data={"tables": changed},
             )
 
-    def _refusal(self, left: loss.Loss) -> faults.RefusedFault:
-        names = left.names
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        accept = " ".join(f"--accept-loss '{name}'" for name in names) if len(names) <= _LISTED else "--accept-loss '*'"
-        return faults.RefusedFault(
-            "would-lose",
-            f"{self._of.service.name}: the baseline lacks what the old history makes: {names[0]}{more}",
-            f"--carry-over puts {'them' if more else 'it'} into the baseline; {accept} gives {'them' if more else 'it'} up",
-            detail="\n".join(
-                [
-                    *left.lines,
-                    *(f"- data {table}: {count} row{'s' if count != 1 else ''}" for table, count in left.rows.items()),
-                    *(f"- {each.replace(':', ' ', 1)}" for each in left.said),
-                ]
-            ),
-            data={"names": names},
-        )
-
     def _result(
         self, made: draft.Draft, proven: proof.Proof, lost: loss.Loss | None, old: dict[str, bytes]
     ) -> dict[str, Any]:
         return {
             "revision": made.revision,
-            "file": file_entry(made.name, made.source.encode()),
+            "file": files.entry(made.name, made.source.encode()),
             "tables": len(made.metadata_tables),
             "operations": made.operations,
             "mended": made.mended,
@@ -385,7 +303,7 @@ class _Baseline:
             "proof": proven.seconds,
             "loss": lost.to_dict() if lost is not None else None,
             "replaced": sorted(old),
-            "history": digests(old),
+            "history": files.digests(old),
             **self._of.where.to_dict(),
             "scratch": {"name": self._place.name, "strategy": self._place.strategy},
             "dumped": self._place.dumped if isinstance(self._place, places.InPlace) else None,

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import facts, faults
-from ..connections import compiled, type_memory
 from ..housekeeping import temporary
 from ..projects import bootstrap, project
-from ..reading import revision_graph, revision_target, revisions
-from ..replay import history, same_types
+from ..reading import revision_graph, revision_target, revisions, version_width
+from ..replay import history
 from ..schema import catalog
 from ..scratches import places
 from ..standing import observe
-from . import amend, draft, generate, proof, standing_checks
+from . import amend, beginning, draft, files, judging, proof, standing_checks
 
 if TYPE_CHECKING:
     from ..scratches import scratch
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["renames", "revision"]
 
-_LONGEST_ID = 32  # alembic_version.version_num is VARCHAR(32)
 _LOSING = ("drop_table", "drop_column")  # operations that take data away; an index or a constraint holds none
 
 
@@ -46,10 +44,7 @@ def revision(request: protocol.Request, tell: telling.Tell) -> dict[str, Any]:
         faults.Fault: what went wrong, by name; nothing is to be copied then.
     """
     service = facts.ServiceFacts.from_dict(request.service)
-    project.enter(service)
-    compiled.share()
-    type_memory.remember()
-    same_types.compare_as_postgresql()
+    beginning.enter(service)
     tell.step("read history")
     code = observe.code(service)
     observe.expect_heads(service, code.graph)
@@ -158,12 +153,9 @@ class _Revision:
 
     def _judge(self, made: draft.Draft) -> None:
         name = self._of.service.name
-        if len(made.revision) > _LONGEST_ID:
-            raise faults.JudgedFault(
-                "id-too-long",
-                f"{name}: the revision id {made.revision} has more than {_LONGEST_ID} characters",
-                "alembic_version.version_num holds no more: shorten the ids that a hook in env.py gives",
-            )
+        where, service = self._code.where, self._of.service
+        room = version_width.room(self._code.graph, where.env_source(), service.version_width, [self._follows])
+        judging.short_enough(service, made.revision, room)
         if made.revision in self._code.graph.by_id:
             raise faults.JudgedFault(
                 "duplicate-id",
@@ -195,7 +187,7 @@ class _Revision:
         return {
             "unchanged": False,
             "revision": made.revision,
-            "file": generate.file_entry(made.name, made.source.encode()),
+            "file": files.entry(made.name, made.source.encode()),
             "tables": len(made.metadata_tables),
             "operations": revisions.parse(made.source, made.name).upgrade_ops,
             "mended": made.mended,
@@ -206,7 +198,7 @@ class _Revision:
             "proof": proven.seconds,
             "loss": None,
             "replaced": [],
-            "history": generate.digests(self._code.files()),
+            "history": files.digests(self._code.files()),
             "follows": self._follows,
             **self._code.where.to_dict(),
             "drops": made.drops,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.engine import Connection
 
-__all__ = ["Compared", "Difference", "Table", "compare", "wanted", "write"]
+__all__ = ["DEFINITION", "Difference", "Table", "Wanted", "compare", "wanted"]
 
 _PROBE = "stillroom_probe"
 _ROUNDS = 3
@@ -32,12 +32,14 @@ _PROBED = """
 SELECT pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint
 WHERE conrelid = 'pg_temp.stillroom_probe'::regclass AND conname = 'probed'
 """
-_DEFINITION = re.compile(r"CHECK \((?P<condition>.*)\)(?P<alone> NO INHERIT)?", re.DOTALL)
+DEFINITION = re.compile(r"CHECK \((?P<condition>.*)\)(?P<alone> NO INHERIT)?", re.DOTALL)
+"""A check as PostgreSQL writes it: its condition, and whether it is its table's alone."""
+
 _PASSING = re.compile(r"( NOT VALID| NOT ENFORCED)+$")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Wanted:
+class Wanted:
     """A check of a model; `name` as the database has it, None if it has one of PostgreSQL's."""
 
     check: Any
@@ -56,7 +58,7 @@ class Table:
     """A table that is there, and what its model has: `checks`, of which some may not be compared (`filtered`)."""
 
     table: Any
-    checks: tuple[_Wanted, ...]
+    checks: tuple[Wanted, ...]
 
     @property
     def written(self) -> str:
@@ -78,23 +80,10 @@ class Difference:
     """
 
     of: Table
-    new: tuple[_Wanted, ...]
-    changed: tuple[tuple[_Wanted, str], ...]
+    new: tuple[Wanted, ...]
+    changed: tuple[tuple[Wanted, str], ...]
     only_there: tuple[str, ...]
-    unclear: tuple[tuple[_Wanted, str], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """What was put into a revision, and what people have to know.
-
-    Attributes:
-        mended: sentences on what was written.
-        warnings: pairs of a sentence and what to do.
-    """
-
-    mended: tuple[str, ...] = ()
-    warnings: tuple[tuple[str, str], ...] = ()
+    unclear: tuple[tuple[Wanted, str], ...]
 
 
 def wanted(context: MigrationContext, upgrade: Sequence[MigrateOperation]) -> list[Table]:
@@ -121,7 +110,7 @@ def wanted(context: MigrationContext, upgrade: Sequence[MigrateOperation]) -> li
     return found
 
 
-def _checks(context: MigrationContext, filters: Any, table: Any) -> list[_Wanted]:
+def _checks(context: MigrationContext, filters: Any, table: Any) -> list[Wanted]:
     found = []
     for check in checks.of_table(table):
         if not _is_made(context, check):
@@ -131,7 +120,7 @@ def _checks(context: MigrationContext, filters: Any, table: Any) -> list[_Wanted
             condition = context.impl.render_ddl_sql_expr(check.sqltext)
             if getattr(context.dialect.identifier_preparer, "_double_percents", False):
                 condition = condition.replace("%%", "%")
-            found.append(_Wanted(check, name, condition, bool(check.dialect_kwargs.get("postgresql_no_inherit"))))
+            found.append(Wanted(check, name, condition, bool(check.dialect_kwargs.get("postgresql_no_inherit"))))
     return found
 
 
@@ -183,8 +172,8 @@ def _difference(conn: Connection, table: Table) -> Difference | None:
         return Difference(table, (), (), tuple(left), ()) if left else None
     probe = _Probe(conn, table)
     definitions, unclear = probe.definitions()
-    new: list[_Wanted] = []
-    changed: list[tuple[_Wanted, str]] = []
+    new: list[Wanted] = []
+    changed: list[tuple[Wanted, str]] = []
     for each, definition in sorted(definitions, key=lambda pair: pair[0].name not in left):
         was = left.pop(each.name, None) if each.name is not None else None
         if was is None:
@@ -215,7 +204,7 @@ class _Probe:
         """Drops the copy."""
         _execute(self._conn, f"DROP TABLE pg_temp.{_PROBE}")
 
-    def definitions(self) -> tuple[list[tuple[_Wanted, str]], list[tuple[_Wanted, str]]]:
+    def definitions(self) -> tuple[list[tuple[Wanted, str]], list[tuple[Wanted, str]]]:
         """How PostgreSQL writes each check of the model; and those that it refuses, with why."""
         import sqlalchemy.exc
 
@@ -249,146 +238,3 @@ class _Probe:
         found = str(_execute(self._conn, _PROBED).scalar())
         _execute(self._conn, f"ALTER TABLE pg_temp.{_PROBE} DROP CONSTRAINT probed")
         return found
-
-
-def write(
-    context: MigrationContext,
-    differences: Sequence[Difference],
-    upgrade: list[MigrateOperation],
-    downgrade: list[MigrateOperation],
-) -> Compared:
-    """Puts what is new or changed into a revision, in place; what only the database has is told, and stays.
-
-    Args:
-        context: of autogenerate.
-        differences: from `compare`, of the database before this revision.
-        upgrade: its operations; checks of new columns are among them.
-        downgrade: likewise.
-    """
-    mended: list[str] = []
-    warnings: list[tuple[str, str]] = []
-    for each in differences:
-        writer = _Writer(context, each.of, upgrade, downgrade)
-        mended += [sentence for check in each.new if (sentence := writer.add(check))]
-        mended += [writer.exchange(check, was) for check, was in each.changed]
-        for check, why in each.unclear:
-            if writer.speaks_of_new_columns(check):
-                mended += [sentence] if (sentence := writer.add(check)) else []
-            else:
-                warnings.append(_unclear(each.of, check, why))
-        dropped = [name for name in each.only_there if name not in writer.dropped]
-        if dropped:
-            warnings.append(_only_there(each.of, dropped))
-    return Compared(tuple(mended), tuple(warnings))
-
-
-def _unclear(of: Table, check: _Wanted, why: str) -> tuple[str, str]:
-    return (
-        f"the check {check.shown} of {of.table.fullname} could not be compared with the database: {why}",
-        "if it is new, add it to the revision by hand: op.create_check_constraint",
-    )
-
-
-def _only_there(of: Table, names: Sequence[str]) -> tuple[str, str]:
-    schema = f", schema={of.table.schema!r}" if of.table.schema else ""
-    drops = "; ".join(f"op.drop_constraint({name!r}, {of.table.name!r}, type_='check'{schema})" for name in names)
-    several = "checks" if len(names) > 1 else "the check"
-    return (
-        f"the history gives {of.table.fullname} {several} {', '.join(names)}, which its model does not have; kept",
-        f"put into the model what is to stay; what is to go needs a revision with {drops}",
-    )
-
-
-class _Writer:
-    """Writes into the operations of one table."""
-
-    def __init__(
-        self,
-        context: MigrationContext,
-        of: Table,
-        upgrade: list[MigrateOperation],
-        downgrade: list[MigrateOperation],
-    ) -> None:
-        from alembic.operations import ops
-
-        self._context = context
-        self._table = of.table
-        self._upgrade = upgrade
-        self._downgrade = downgrade
-        mine = [each for each in self._of_table(upgrade) for each in each.ops]
-        self._added = {each.column.name for each in mine if isinstance(each, ops.AddColumnOp)}
-        # With Alembic's own plugin for checks, and where a column is new, some are written already.
-        self._written = {_plain(each.constraint_name) for each in mine if isinstance(each, ops.CreateCheckConstraintOp)}
-        self.dropped = {_plain(each.constraint_name) for each in mine if isinstance(each, ops.DropConstraintOp)}
-        self._taken = checks.names_taken(context, of.table.schema) | self._written
-
-    def _of_table(self, operations: Sequence[MigrateOperation]) -> list[Any]:
-        from alembic.operations import ops
-
-        place = (self._table.name, self._table.schema)
-        return [
-            each
-            for each in operations
-            if isinstance(each, ops.ModifyTableOps) and (each.table_name, each.schema) == place
-        ]
-
-    def _operations(self, all_of_them: list[MigrateOperation]) -> list[Any]:
-        from alembic.operations import ops
-
-        found = self._of_table(all_of_them)
-        if not found:
-            found = [ops.ModifyTableOps(self._table.name, [], schema=self._table.schema)]
-            all_of_them.append(found[0])
-        operations: list[Any] = found[0].ops
-        return operations
-
-    def speaks_of_new_columns(self, wanted: _Wanted) -> bool:
-        """Whether it could not be compared because its columns are only about to be made."""
-        return bool(self._added & checks.words(self._context, wanted.check))
-
-    def _comes_with_column(self, wanted: _Wanted) -> bool:
-        """Whether it belongs to a column that is about to be made: `checks` has written it."""
-        return any(wanted.check in each.constraints for each in self._table.columns if each.name in self._added)
-
-    def add(self, wanted: _Wanted) -> str:
-        """Adds a check; empty if that is there."""
-        from alembic.operations import ops
-
-        table = self._table
-        name = checks.name_of(self._context, table.name, table, wanted.check, self._taken)
-        final = wanted.name or str(name)
-        if {final, str(name)} & self._written or self._comes_with_column(wanted):
-            return ""
-        self._taken.add(final)
-        self._operations(self._upgrade).append(checks.created(name, table.name, wanted.check, schema=table.schema))
-        checks.drop_first(ops.DropConstraintOp(name, table.name, type_="check", schema=table.schema), self._downgrade)
-        return f"the check {final} is added to {table.fullname}: rows that break it make the upgrade fail"
-
-    def exchange(self, wanted: _Wanted, was: str) -> str:
-        """Puts a check in the place of another of the same name."""
-        from alembic.operations import ops
-
-        table, name = self._table, wanted.check.name
-        drop = ops.DropConstraintOp(name, table.name, type_="check", schema=table.schema)
-        if wanted.name not in self.dropped:
-            self._operations(self._upgrade).insert(0, drop)
-            self._operations(self._upgrade).append(checks.created(name, table.name, wanted.check, schema=table.schema))
-            checks.drop_first(drop, self._downgrade)
-            match = _DEFINITION.fullmatch(was)
-            if match is not None:
-                again = checks.created_again(
-                    str(wanted.name),
-                    table.name,
-                    match["condition"],
-                    schema=table.schema,
-                    no_inherit=bool(match["alone"]),
-                )
-                self._operations(self._downgrade).append(again)
-        return (
-            f"the check {wanted.name} of {table.fullname} is exchanged (it was {was}): rows that break it make the upgrade "
-            "fail"
-        )
-
-
-def _plain(name: Any) -> str:
-    return str(name)

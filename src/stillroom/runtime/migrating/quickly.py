@@ -46,7 +46,7 @@ def at_head(
         )
         if len(image.heads) != service.heads:
             return None
-        found = verification.verify(url, image, deep=True)
+        found = verification.verify(url, image, deep=True, ledger=True)
     except faults.Fault:  # what is wrong is told by the whole way
         return None
     return found if _settled(found) else None

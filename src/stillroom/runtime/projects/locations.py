@@ -62,6 +62,13 @@ class Locations:
         """The file to name in messages: the configuration, or the registry where there is none."""
         return self.ini or self.toml or Path("services.yaml")
 
+    def env_source(self) -> str:
+        """The text of env.py; empty where it can't be read, which whoever runs it tells."""
+        try:
+            return (self.script_location / "env.py").read_text("utf-8", "replace")
+        except OSError:
+            return ""
+
     def to_dict(self) -> dict[str, Any]:
         """What the operator's side has to know of it, JSON-able."""
         return {"folders": [str(each) for each in self.version_locations], "recursive": self.recursive}

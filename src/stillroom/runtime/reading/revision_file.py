@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -163,19 +163,16 @@ def data_statements(source: str | bytes) -> list[str]:
 
 def read_whole(file: File) -> Revision | Problem:
     """One file, head and body from one parse; if only its body is broken, the revision is known all the same."""
-    with uncollected():
-        try:
-            tree = revision_head.parse_module(file.source, file.shown)
-        except SyntaxError:
-            return read_head(file.source, file.shown, file.path, None)
-        found = read_head(file.source, file.shown, file.path, tree)
-        if isinstance(found, Revision):
-            _keep(found, revision_body.read_body(tree))
-    return found
+    return _read(file, lambda found, tree: _keep(found, revision_body.read_body(tree)))
 
 
 def read_outline(file: File) -> Revision | Problem:
     """One file, head and outline from one parse; what rows it changes is read when it is asked for."""
+    return _read(file, lambda found, tree: keep_outline(found, revision_body.read_outline(tree)))
+
+
+def _read(file: File, keep: Callable[[Revision, ast.Module], None]) -> Revision | Problem:
+    """One file from one parse; `keep` adds what its tree says beyond its head."""
     with uncollected():
         try:
             tree = revision_head.parse_module(file.source, file.shown)
@@ -183,7 +180,7 @@ def read_outline(file: File) -> Revision | Problem:
             return read_head(file.source, file.shown, file.path, None)
         found = read_head(file.source, file.shown, file.path, tree)
         if isinstance(found, Revision):
-            keep_outline(found, revision_body.read_outline(tree))
+            keep(found, tree)
     return found
 
 

@@ -79,6 +79,17 @@ class Graph:
                 waiting += [parent for parent in self.parents(self.by_id[each]) if parent in self.by_id]
         return frozenset(found)
 
+    def line(self, revision: str) -> frozenset[str]:
+        """`revision` and what it follows by `down_revision` alone: the branch that a label names, down to its base."""
+        found: set[str] = set()
+        waiting = [revision]
+        while waiting:
+            each = waiting.pop()
+            if each in self.by_id and each not in found:
+                found.add(each)
+                waiting += self.by_id[each].down
+        return frozenset(found)
+
     def ordered(self) -> tuple[Revision, ...]:
         """Parents before children, otherwise in file order; revisions in a circle are left out."""
         children, waits = self._edges()
@@ -283,11 +294,11 @@ class Graph:
         if name not in self.by_label:
             return []
         start = self.by_label[name].id
-        return [head for head in self.heads if start in self._line(head)]
+        return [head for head in self.heads if start in self.line(head)]
 
     def _all_labelled(self) -> bool:
         """Whether each head is on a branch that has a label, and that no other head is on."""
-        lines = {head: self._line(head) for head in self.heads}
+        lines = {head: self.line(head) for head in self.heads}
         labelled = {
             each.id
             for each in self.revisions
@@ -295,17 +306,6 @@ class Graph:
         }
         others = {head: set().union(*(lines[other] for other in self.heads if other != head)) for head in self.heads}
         return all(labelled & (lines[head] - others[head]) for head in self.heads)
-
-    def _line(self, head: str) -> set[str]:
-        """`head` and its ancestors by `down_revision` alone: the branch that a label names."""
-        found: set[str] = set()
-        waiting = [head]
-        while waiting:
-            each = waiting.pop()
-            if each in self.by_id and each not in found:
-                found.add(each)
-                waiting += self.by_id[each].down
-        return found
 
     def _fork(self) -> str:
         """Where two heads part, if they do: the commonest mistake is two files on one parent."""

@@ -78,19 +78,7 @@ def steps(
 
 def lineage(graph: revision_graph.Graph, start: str) -> frozenset[str]:
     """`start`, what it follows and what follows it, by `down_revision` alone: its branch."""
-    below = _line(graph, {start})
-    return frozenset(below | {each for each in graph.by_id if start in _line(graph, {each})})
-
-
-def _line(graph: revision_graph.Graph, ids: Collection[str]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(ids)
-    while waiting:
-        each = waiting.pop()
-        if each in graph.by_id and each not in found:
-            found.add(each)
-            waiting += graph.by_id[each].down
-    return found
+    return graph.line(start) | {each for each in graph.by_id if start in graph.line(each)}
 
 
 def _noted(

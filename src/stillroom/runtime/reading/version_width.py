@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from .revision_file import Revision
 from .revision_graph import Graph
 
-__all__ = ["DEFAULT", "limits", "written"]
+__all__ = ["DEFAULT", "limits", "room", "written"]
 
 DEFAULT = 32
 """What Alembic makes it."""
@@ -59,3 +59,15 @@ def limits(graph: Graph, env_source: str, declared: int | None = None) -> Callab
         return max([everywhere, *(width for id_, width in widening.items() if id_ in before)])
 
     return limit
+
+
+def room(graph: Graph, env_source: str, declared: int | None, after: Collection[str]) -> int:
+    """How long the id of a new revision may be.
+
+    Args:
+        graph, env_source, declared: as for `limits`.
+        after: what it follows; empty for a base.
+    """
+    before = graph.ancestors(after)
+    widened = [written(each.source.decode("utf-8", "replace")) for each in graph.revisions if each.id in before]
+    return max([declared if declared is not None else written(env_source) or DEFAULT, *widened])

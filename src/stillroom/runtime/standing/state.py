@@ -24,6 +24,7 @@ from collections.abc import Collection, Iterable
 
 from ..reading import revision_graph
 from ..schema import invalid_indexes
+from ..states import AHEAD, AT_HEAD, BEHIND, DIVERGED, EMPTY, NO_MIGRATIONS, UNREACHABLE, UNVERSIONED
 
 __all__ = [
     "AHEAD",
@@ -41,14 +42,6 @@ __all__ = [
     "rows_after",
 ]
 
-AT_HEAD = "at_head"
-BEHIND = "behind"
-AHEAD = "ahead"
-DIVERGED = "diverged"
-EMPTY = "empty"
-UNVERSIONED = "unversioned"
-UNREACHABLE = "unreachable"
-NO_MIGRATIONS = "no_migrations"
 
 STATES = (AT_HEAD, BEHIND, AHEAD, DIVERGED, EMPTY, UNVERSIONED, UNREACHABLE, NO_MIGRATIONS)
 
@@ -134,18 +127,7 @@ def _with_rows(
 
 def _overlapping(graph: revision_graph.Graph, known: Collection[str]) -> Iterable[str]:
     """Rows below other rows by `down_revision`; one below another by `depends_on` alone is left there by Alembic."""
-    return {each for each in known for other in known if each != other and each in _line(graph, other)}
-
-
-def _line(graph: revision_graph.Graph, head: str) -> set[str]:
-    found: set[str] = set()
-    waiting = [head]
-    while waiting:
-        each = waiting.pop()
-        if each in graph.by_id and each not in found:
-            found.add(each)
-            waiting += graph.by_id[each].down
-    return found
+    return {each for each in known for other in known if each != other and each in graph.line(other)}
 
 
 def rows_after(graph: revision_graph.Graph, applied: Collection[str], target: Collection[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ _PLACES = re.compile(
     re.ASCII,
 )
 _NOW = """
-CASE WHEN noted.rows = {heads} THEN (SELECT jsonb_build_array('s' || l.state) FROM ledger l)
+CASE WHEN noted.rows = {heads} AND NOT {asked} THEN (SELECT jsonb_build_array('s' || l.state) FROM ledger l)
      ELSE (SELECT jsonb_agg(x.word)
            FROM (SELECT 'p' || p.word AS word FROM piece p UNION ALL SELECT 's' || l.state FROM ledger l
                  UNION ALL SELECT k.word FROM lock k) x) END
@@ -57,13 +57,14 @@ def question(expected: Expected, deep: bool = False, *, ledger: bool = False) ->
     """
     names = _names(expected)
     place, told = (_filled(_text(name), names) for name in ("place.sql", "ledger.sql"))
+    asked = "true" if ledger else "false"
     if deep:
         clauses = ",\n" + told + ",\n" + _filled(_text("deep.sql"), {"FINGERPRINT": _fingerprint()})
-        pieces, proof = _NOW.format(heads=names["HEADS"]), _DEEP
+        pieces, proof = _NOW.format(heads=names["HEADS"], asked=asked), _DEEP
     else:
         later = _quoted(_TEXT.format(place=place, ledger=told))
         clauses, proof = "", "NULL"
-        pieces = _LATER.format(heads=names["HEADS"], asked="true" if ledger else "false", text=later)
+        pieces = _LATER.format(heads=names["HEADS"], asked=asked, text=later)
     parts = {"PLACE": place, "MORE_CLAUSES": clauses, "PIECES": pieces, "DEEP": proof}
     return _filled(_text("question.sql"), {**names, **parts}), ()
 

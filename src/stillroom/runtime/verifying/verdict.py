@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from .. import faults
+from ..states import AHEAD, AT_HEAD, BEHIND, DIVERGED, EMPTY, NO_MIGRATIONS, UNREACHABLE, UNVERSIONED
 
 __all__ = [
     "AHEAD",
@@ -38,14 +39,6 @@ __all__ = [
     "Verdict",
 ]
 
-AT_HEAD = "at_head"
-BEHIND = "behind"
-AHEAD = "ahead"
-DIVERGED = "diverged"
-EMPTY = "empty"
-UNVERSIONED = "unversioned"
-UNREACHABLE = "unreachable"
-NO_MIGRATIONS = "no_migrations"
 DRIFTED = "drifted"
 UNPROVEN = "unproven"
 

@@ -21,7 +21,13 @@ _INTERVALS = (0.3, 3.0)
 
 
 def verify(
-    url: str, expected: Expected, *, policy: str = judge.ALLOW, deep: bool = False, patience: float = 1.0
+    url: str,
+    expected: Expected,
+    *,
+    policy: str = judge.ALLOW,
+    deep: bool = False,
+    ledger: bool = False,
+    patience: float = 1.0,
 ) -> Verdict:
     """Where a database stands: one connection and one statement. Needs only SELECT, imports neither Alembic nor SQLAlchemy.
 
@@ -30,6 +36,7 @@ def verify(
         expected: what the image's files say.
         policy: `allow` or `refuse`, see `judge.judge`.
         deep: whether the schema is held against the fingerprint that the last migration run left.
+        ledger: whether the newest run is told (`Verdict.run`) where the database is at head, too.
         patience: see `asking.answer`.
 
     Raises:
@@ -38,7 +45,7 @@ def verify(
     """
     if not expected.count:
         return judge.no_migrations(expected)
-    statement, _ = question.question(expected, deep)
+    statement, _ = question.question(expected, deep, ledger=ledger)
     try:
         told = asking.answer(plain_url.parse(url), statement, patience=patience)
     except asking.NoAnswer as error:

@@ -1,0 +1,22 @@
+"""The commands that `invoke --list` has to show, in its order: what a person may type."""
+
+from __future__ import annotations
+
+__all__ = ["NAMES"]
+
+NAMES = (
+    "adopt",
+    "apply",
+    "check",
+    "cleanup",
+    "database",
+    "history",
+    "preflight",
+    "protect",
+    "regenerate",
+    "restore",
+    "revision",
+    "services",
+    "status",
+    "verify",
+)
