@@ -504,5 +504,5 @@ def test_a_template_without_a_downgrade_is_the_projects_own_way(
 
     added, heard = ask.heard(shop, url, "revision")
 
-    assert (added["operations"], "def downgrade" in added["file"]["content"]) == (1, False)
+    assert (added["operations"], "def downgrade" in added["file"]["content"]) == (2, False)
     assert any("writes no downgrade" in each for each in heard.warnings)
