@@ -486,3 +486,23 @@ def test_checks_that_only_the_history_has_stay_and_are_told(
     made, heard = ask.heard(_shop_with_checks(tmp_path, _checked(*SAME[1:])), database.asyncpg, "revision")
     assert made["unchanged"]
     assert heard.warnings == ["the history gives product the check dear, which its model does not have; kept"]
+
+
+def test_a_template_without_a_downgrade_is_the_projects_own_way(
+    ask: asking.Asker, tmp_path: Path, new_database: NewDatabase
+) -> None:
+    """Histories that only go forward write none: the way there is proven, and that there is none back is said."""
+    forward = projects.MAKO.partition("def downgrade")[0]
+    shop = projects.make_service(tmp_path / "shop", files={"migrations/script.py.mako": forward})
+    url = new_database().asyncpg
+
+    made, heard = ask.heard(shop, url, "generate")
+    assert "def downgrade" not in made["file"]["content"] and {"upgrade", "again"} <= set(made["proof"])
+    assert any("writes no downgrade" in each for each in heard.warnings)
+    shop.write(f"migrations/versions/{made['file']['name']}", made["file"]["content"])
+    shop.write_models(projects.table("product", "price: Mapped[int | None]"))
+
+    added, heard = ask.heard(shop, url, "revision")
+
+    assert (added["operations"], "def downgrade" in added["file"]["content"]) == (2, False)
+    assert any("writes no downgrade" in each for each in heard.warnings)

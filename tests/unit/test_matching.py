@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from stillroom.runtime import facts
@@ -25,6 +27,29 @@ def table(name: str, *columns: str) -> list[catalog.Item]:
         catalog.Item("table", name, f"CREATE TABLE {name} ()", schema, name),
         *(catalog.Item("column", f"{name}.{each}", "text", schema, name) for each in columns),
     ]
+
+
+def moment(said: str) -> list[catalog.Item]:
+    """A table with a column that has a point in time for its default."""
+    definition = f"timestamp without time zone DEFAULT '{said}'::timestamp without time zone"
+    return [*table("public.alarm"), catalog.Item("column", "public.alarm.at", definition, "public", "public.alarm")]
+
+
+@pytest.mark.parametrize(
+    ("made", "found", "equal"),
+    [
+        ("2026-11-22 21:16:13.663194", "2024-01-02 03:04:05.6", True),
+        ("2020-01-01 00:00:00", "2024-01-02 03:04:05", False),
+        ("2020-01-01 00:00:00", "2026-11-22 21:16:13", False),
+    ],
+    ids=["the clock's", "written", "changed by hand"],
+)
+def test_a_default_that_a_revision_takes_from_the_clock(made: str, found: str, equal: bool) -> None:
+    """Each replay writes another, so it says nothing; one that stands in the revision does."""
+    now = datetime.datetime(2026, 11, 22, 21, 17)
+    snapshots = catalog.Snapshot(moment(made)), catalog.Snapshot(moment(found))
+    assert matching.compare(service(), *snapshots, TABLE, now=now).empty is equal
+    assert not matching.compare(service(), *snapshots, TABLE).empty
 
 
 MADE = [*table("public.product", "name"), catalog.Item("type", "public.kind", "CREATE TYPE …", "public")]

@@ -6,7 +6,10 @@ Compared is the structure of what the service owns. Owners and grants, and what 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import datetime
+import re
 from typing import TYPE_CHECKING
 
 from .. import facts
@@ -27,6 +30,9 @@ __all__ = ["Match", "against_history", "compare"]
 
 # Outside of any schema of a service; what a history makes of these has to be there, in whichever version.
 _BEYOND = frozenset({"extension", "schema", "cast", "language", "publication", "event_trigger"})
+
+_MOMENT = re.compile(r"(?<=')\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?)?(?=')")
+_A_DAY = datetime.timedelta(hours=26)  # no two time zones are further apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +96,10 @@ def against_history(
         for each in to[-1:]:
             history.upgrade(of, place.url, table, to=each, expected=expected)
         made = proof.take(place.url, table)
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
         column = _column(place.url, table)
     tell.step("compare")
-    return Match(compare(service, made, proof.take(url, table), table), column)
+    return Match(compare(service, made, proof.take(url, table), table, now=now), column)
 
 
 def _column(url: str, table: project.VersionTable) -> str:
@@ -104,7 +111,12 @@ def _column(url: str, table: project.VersionTable) -> str:
 
 
 def compare(
-    service: facts.ServiceFacts, made: catalog.Snapshot, found: catalog.Snapshot, table: project.VersionTable
+    service: facts.ServiceFacts,
+    made: catalog.Snapshot,
+    found: catalog.Snapshot,
+    table: project.VersionTable,
+    *,
+    now: datetime.datetime | None = None,
 ) -> catalog.Difference:
     """What differs between what a history makes and what a database has, as far as the service owns it. Pure.
 
@@ -113,9 +125,30 @@ def compare(
         made: the catalog of the scratch database.
         found: the catalog of the service's database.
         table: where revisions are noted; in neither.
+        now: when the history was replayed (UTC, without a zone): a column's default that a revision takes from the clock
+            is of another moment each time, and no difference. None: the database was not made by a replay.
     """
     own = _ownership(service, made, table)
-    return catalog.compare(_part(own, made, made), _part(own, found, made))
+    difference = catalog.compare(_part(own, made, made), _part(own, found, made))
+    changed = tuple(each for each in difference.changed if not _of_the_moment(*each, now=now))
+    return dataclasses.replace(difference, changed=changed)
+
+
+def _of_the_moment(made: catalog.Item, found: catalog.Item, *, now: datetime.datetime | None) -> bool:
+    """Whether two columns differ in nothing but a default that a revision takes from the clock when it runs."""
+    moments = _MOMENT.findall(made.definition)
+    if now is None or made.kind != "column" or _MOMENT.sub("", made.definition) != _MOMENT.sub("", found.definition):
+        return False
+    here = _MOMENT.findall(found.definition)
+    pairs = [(was, at) for was, at in zip(moments, here, strict=False) if was != at]
+    return bool(pairs) and all(_is_now(was, now) for was, _ in pairs)
+
+
+def _is_now(text: str, now: datetime.datetime) -> bool:
+    """Whether the replay has written the present moment, in whichever time zone."""
+    with contextlib.suppress(ValueError):
+        return abs(datetime.datetime.fromisoformat(text[:19]) - now) < _A_DAY
+    return False
 
 
 def _ownership(service: facts.ServiceFacts, made: catalog.Snapshot, table: project.VersionTable) -> ownership.Ownership:

@@ -48,6 +48,7 @@ class Draft:
         operations: how many operations its upgrade has.
         drops: what its upgrade drops, in words.
         empty: whether there was nothing to generate.
+        back: whether it has a `downgrade`: the project's template may write none.
         unformatted: why hooks of the ini file (`[post_write_hooks]`) could not run, a sentence each.
         tables: those of the models that were there already, with their checks.
         search_path: of `env.py`.
@@ -65,6 +66,7 @@ class Draft:
         self.drops: list[str] = []
         self.version_table = project.VersionTable()
         self.empty = False
+        self.back = True
         self.unformatted: list[str] = []
         self.tables: list[standing_checks.Table] = []
         self.search_path = ""
@@ -210,6 +212,7 @@ def _finish(path: Path, versions: Path, of: project.Project, draft: Draft, messa
     draft.mended.extend(f"added the missing import of {name}" for name in added)
     parsed = revisions.parse(source, path.name)
     draft.operations = parsed.upgrade_ops
+    draft.back = parsed.outline.downgrade_state != "missing"
     draft.drops = [str(each) for each in parsed.body.upgrade if each.name.startswith("drop_")]
     given = parsed.id
     if given == PLACEHOLDER:

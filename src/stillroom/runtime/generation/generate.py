@@ -131,9 +131,17 @@ class _Baseline:
             known=carried.names | strangers,
             own=self._own,
             accepted=self._accepted if asked else None,
+            back=made.back,
+            renew=lambda: self._renew(made.version_table),
         )
         judging.outcome(self._of.service, proven.outcome)
         return made, proven
+
+    def _renew(self, noted: project.VersionTable) -> None:
+        """The scratch database as it was before the first revision."""
+        self._place.renew()
+        bootstrap.run(self._of.service, self._place.url, self._tell)
+        history.make_version_schema(self._place.url, noted)
 
     def _refuse_migrating_setup(self, noted: project.VersionTable) -> None:
         """An application that `setup:` starts may migrate by itself, and then no scratch database stays empty."""
@@ -210,9 +218,7 @@ class _Baseline:
             return None
         self._tell.step("replay old history")
         new_rows = self._rows(proven.outcome)
-        self._place.renew()
-        bootstrap.run(self._of.service, self._place.url, self._tell)
-        history.make_version_schema(self._place.url, made.version_table)
+        self._renew(made.version_table)
         try:
             history.upgrade(self._of, self._place.url, made.version_table, expected=self._graph.effective_heads)
         except faults.RefusedFault:

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,8 @@ def prove(
     known: Collection[str] = frozenset(),
     own: ownership.Ownership | None = None,
     accepted: Sequence[str] | None = None,
+    back: bool = True,
+    renew: Callable[[], None] | None = None,
 ) -> Proof:
     """Runs the proof on an empty scratch database (or one at `start`), and leaves it at head.
 
@@ -99,6 +101,9 @@ def prove(
         known: what the comparison with the models leaves out (`kind:name`).
         own: what to look at in a database that others use, too; None: everything.
         accepted: what the history may have otherwise than the models; None: it is not held against what they make.
+        back: False where the project's template writes no `downgrade`: there is no way back to prove.
+        renew: makes the database again what it was before the upgrade; without it and without a way back the proof ends
+            with the comparison.
 
     Raises:
         faults.JudgedFault: `upgrade-fails`, `diff-not-empty`, `downgrade-fails`, `downgrade-leaves-trace`,
@@ -117,15 +122,33 @@ def prove(
         outcome = take(url, table, own)
 
     tell.step("compare")
-    way_back = _WayBack(clock, tell, asked=accepted is not None)
+    way_back = _WayBack(clock, tell, asked=accepted is not None, back=back)
     with way_back:
-        left = history.compare_and_downgrade(
-            of, url, table, folder=folder, to=follows or "base", expected=start, known=known, compared=way_back.begin
-        )
+        if back:
+            left = history.compare_and_downgrade(
+                of,
+                url,
+                table,
+                folder=folder,
+                to=follows or "base",
+                expected=start,
+                known=known,
+                compared=way_back.begin,
+            )
+        else:
+            left = history.differences(of, url, folder=folder, known=known, compared=way_back.begin)
         if left:
             raise _differs(of, left)
         after = take(url, table, own)
-    _leaves_no_trace(of, before, after, prerequisites)
+    if back:
+        _leaves_no_trace(of, before, after, prerequisites)
+    else:
+        tell.warn(
+            "the project's template (script.py.mako) writes no downgrade: there is no way back, and none is proven"
+        )
+        if renew is None:
+            return Proof(outcome, seconds)
+        renew()
     if way_back.models is not None:
         tell.step("compare with models")
         with clock("models"):
@@ -237,7 +260,8 @@ class _WayBack:
         models: what is needed to ask the models what they make; None where they are not to be asked.
     """
 
-    def __init__(self, clock: _Clock, tell: telling.Tell, *, asked: bool) -> None:
+    def __init__(self, clock: _Clock, tell: telling.Tell, *, asked: bool, back: bool) -> None:
+        self._back = back
         self.models: by_models.Models | None = None
         self._clock = clock
         self._tell = tell
@@ -251,6 +275,8 @@ class _WayBack:
         """The comparison found nothing: from here on it is the downgrade."""
         if self._asked:
             self.models = by_models.look(context)
+        if not self._back:
+            return
         self._steps.close()
         self._tell.step("downgrade")
         self._steps.enter_context(_judged("downgrade-fails", "the downgrade fails"))

@@ -134,6 +134,7 @@ class _Revision:
             self._tell,
             start=start,
             follows=self._follows,
+            back=made.back,
         )
         self._judge_checks(made)
         return self._result(made, proven, catalog.compare(before, proven.outcome))

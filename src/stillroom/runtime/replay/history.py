@@ -120,8 +120,19 @@ def compare_and_downgrade(
     return found
 
 
-def differences(of: project.Project, url: str) -> list[str]:
+def differences(
+    of: project.Project,
+    url: str,
+    *,
+    folder: Path | None = None,
+    known: Collection[str] = frozenset(),
+    compared: Callable[[migration.MigrationContext], None] = lambda _: None,
+) -> list[str]:
     """What autogenerate would still change in the database that `env.py` connects to, line by line; nothing is changed.
+
+    Args:
+        of, url, folder, known: as in `compare_and_downgrade`.
+        compared: called with the context when there is no difference.
 
     Raises:
         faults.Fault: what `env.py` raised; `env-did-nothing`.
@@ -129,10 +140,12 @@ def differences(of: project.Project, url: str) -> list[str]:
     found: list[str] = []
 
     def compare(_: Any, context: migration.MigrationContext) -> Sequence[Any]:
-        found.extend(_difference(context, frozenset()))
+        found.extend(_difference(context, known))
+        if not found:
+            compared(context)
         return []
 
-    of.in_env(of.config(), compare, "comparing its models with the database", url)
+    of.in_env(of.config(folder), compare, "comparing its models with the database", url)
     return found
 
 
