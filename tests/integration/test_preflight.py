@@ -238,7 +238,8 @@ def test_a_sound_service_has_nothing_but_ok_and_its_facts(broken: dict[str, Repo
     assert facts["heads"] == ["0001"] and facts["applied"] is None and facts["metadata_tables"] == ["product"]
     assert facts["version_table"] == "public.alembic_version" and facts["driver"] == "asyncpg"
     assert (facts["schemas"], facts["database_tables"], facts["scratch"]) == (["public"], 0, "create")
-    assert facts["address"] == f"{facts['host']}:{facts['port']}/{facts['database']}"
+    assert facts["address"] == f"127.0.0.1:{facts['port']}/{facts['database']}"  # as it was given
+    assert facts["host"] == "localhost"  # by what it is known, however it is given
     assert facts["server_version"].startswith("18.") and facts["role"] == "postgres"
     (file,) = facts["files"]
     assert (file["name"], file["revision"], len(file["sha256"])) == ("0001_.py", "0001", 64)
@@ -519,7 +520,7 @@ def test_a_url_in_env_py_is_told_before_the_guard_has_to(broken: dict[str, Repor
     """A warning with file and line, and without its password."""
     (finding,) = broken["hardcoded"].warnings
     assert (finding.check, finding.data["code"]) == ("url", "url-hardcoded")
-    assert "migrations/env.py:" in finding.message and "localhost:5432/shop" in finding.message
+    assert "migrations/env.py:" in finding.message and "127.0.0.1:5432/shop" in finding.message
     assert "HARDCODED_DATABASE_URL" in finding.mend
     assert "secretword" not in repr(broken["hardcoded"])
 
