@@ -71,6 +71,10 @@ def test_containers_are_merged_by_name(kubectl: Kubectl, cluster: Cluster) -> No
     containers = cluster.get("Deployment", "shop")["spec"]["template"]["spec"]["containers"]
     assert [each["name"] for each in containers] == ["proxy", "web"]
     assert [each["name"] for each in containers[1]["env"]] == ["A", "B"]
+    patch["spec"]["template"]["spec"]["containers"] = [{"name": "web"}]
+    kubectl.ok("apply", "--server-side", "--field-manager=me", "-f", "-", stdin=json.dumps(patch).encode())
+    containers = cluster.get("Deployment", "shop")["spec"]["template"]["spec"]["containers"]
+    assert [each["name"] for each in containers[1]["env"]] == ["A"]
 
 
 def test_objects_are_patched(kubectl: Kubectl, cluster: Cluster) -> None:
@@ -118,7 +122,9 @@ def test_selectors_choose(kubectl: Kubectl, cluster: Cluster) -> None:
     assert chosen("-l", "tier,tier!=back") == ["b"]
     assert chosen("-l", "!tier") == ["c"]
     assert chosen("--field-selector", "metadata.name=b") == ["b"]
-    assert b"field label not supported" in kubectl("get", "configmaps", "--field-selector", "data.x=1").stderr
+    assert (
+        b'"data.x" is not a known field selector' in kubectl("get", "configmaps", "--field-selector", "data.x=1").stderr
+    )
 
 
 def test_lists_come_in_pages(kubectl: Kubectl, cluster: Cluster) -> None:
@@ -181,8 +187,12 @@ def test_rights_are_told_and_kept(kubectl: Kubectl, cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"data": {"a": "1"}, "date": {}}, b'strict decoding error: unknown field "date"'),
-        ({"data": {"a": 1}}, b"cannot unmarshal data.a: number into a field of type string"),
+        ({"data": {"a": "1"}, "date": {}}, b".date: field not declared in schema"),
+        ({"data": {"a": 1}}, b".data.a: expected string, got &value.valueUnstructured{Value:1}"),
+        ({"metadata": {"name": "x", "labels": {"a": "b c"}}}, b'metadata.labels: Invalid value: "b c"'),
+        ({"data": {"a b": "1"}}, b"data[a b]: Invalid value"),
+        ({"kind": "Pod", "spec": {"containers": [{"name": "a", "image": "x"}, {"name": "a", "image": "y"}]}},
+         b'.spec.containers: duplicate entries for key [name="a"]'),
         ({"metadata": {"name": "A_b"}}, b"metadata.name: Invalid value"),
         ({"kind": "Pod", "spec": {}}, b"spec.containers: Required value"),
         ({"kind": "Pod",
@@ -191,7 +201,7 @@ def test_rights_are_told_and_kept(kubectl: Kubectl, cluster: Cluster) -> None:
         ({"kind": "Pod", "spec": {"serviceAccountName": "who", "containers": [{"name": "a", "image": "x"}]}},
          b'serviceaccount "who" not found'),
     ],
-    ids=["field", "type", "name", "required", "volume", "account"],
+    ids=["field", "type", "label", "key", "twice", "name", "required", "volume", "account"],
 )  # fmt: skip
 def test_wrong_objects_are_refused(kubectl: Kubectl, body: dict[str, Any], said: bytes) -> None:
     """Fields, types, names, references."""
@@ -199,6 +209,13 @@ def test_wrong_objects_are_refused(kubectl: Kubectl, body: dict[str, Any], said:
     done = kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(whole).encode())
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_wrong_objects_are_refused_when_created(kubectl: Kubectl) -> None:
+    """In other words than by apply: strict decoding."""
+    done = kubectl("create", "-f", "-", stdin=_config({"a": "1"}, date={}))
+    assert done.returncode == 1
+    assert b'strict decoding error: unknown field "date"' in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def _pod(state: State, resource: Resource, body: Object, before: Object | None) 
         _unchanged(resource, body, before, "spec")
         return
     spec = body["spec"]
+    if body["metadata"].get("creationTimestamp", "") is None:
+        del body["metadata"]["creationTimestamp"]
     _containers(resource, body["metadata"]["name"], spec, "spec")
     account = spec.setdefault("serviceAccountName", "default")
     namespace = body["metadata"]["namespace"]
@@ -117,7 +119,7 @@ def _job(state: State, resource: Resource, body: Object, before: Object | None) 
     spec, name = body["spec"], body["metadata"]["name"]
     if before is not None:
         defaulted_pod_spec(spec["template"]["spec"])
-        for path in (("template",), ("selector",), ("podFailurePolicy",), ("completions",), ("backoffLimit",)):
+        for path in (("template",), ("selector",), ("podFailurePolicy",), ("completions",)):
             _unchanged(resource, body, before, "spec", *path)
         return
     pod = spec["template"]["spec"]
@@ -150,6 +152,7 @@ def _job(state: State, resource: Resource, body: Object, before: Object | None) 
     for field, value in defaults.items():
         spec.setdefault(field, value)
     meta = spec["template"].setdefault("metadata", {})
+    meta.setdefault("creationTimestamp", None)
     meta["labels"] = {**(meta.get("labels") or {}), **labels}
     body["metadata"]["labels"] = {**(spec["template"]["metadata"]["labels"]), **(body["metadata"].get("labels") or {})}
     defaulted_pod_spec(pod)
@@ -170,9 +173,10 @@ def _supported(resource: Resource, spec: Mapping[str, Any], name: str, restart: 
     ]
     if "podFailurePolicy" in spec and restart != "Never":
         why = 'only "Never" is supported when podFailurePolicy is specified'
-        problems.append(("spec.template.spec.restartPolicy", f"Invalid value: {restart!r}: {why}"))
+        problems.append(("spec.template.spec.restartPolicy", f'Invalid value: "{restart}": {why}'))
     if "podFailurePolicy" in spec and spec.get("podReplacementPolicy", "Failed") != "Failed":
-        problems.append(("spec.podReplacementPolicy", 'only "Failed" is supported with podFailurePolicy'))
+        told = f'Unsupported value: "{spec["podReplacementPolicy"]}": supported values: "Failed"'
+        problems.append(("spec.podReplacementPolicy", told))
     if problems:
         raise statuses.invalid(resource, name, problems)
 
@@ -195,6 +199,7 @@ def _deployment(state: State, resource: Resource, body: Object, before: Object |
         spec.setdefault("strategy", {"type": "RollingUpdate", "rollingUpdate": rolling})
         spec.setdefault("revisionHistoryLimit", 10)
         spec.setdefault("progressDeadlineSeconds", 600)
+    template.setdefault("metadata", {}).setdefault("creationTimestamp", None)
     defaulted_pod_spec(template["spec"])
     if template["spec"]["restartPolicy"] != "Always":
         why = 'Unsupported value: supported values: "Always"'

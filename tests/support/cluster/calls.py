@@ -75,14 +75,14 @@ class Query:
         """As Go parses booleans. Raises `Refused`."""
         text = self.one(name)
         if text not in ("", "true", "false", "1", "0"):
-            raise statuses.bad_request(f"strconv.ParseBool: parsing {text!r}: invalid syntax ({name})")
+            raise statuses.bad_request(f'strconv.ParseBool: parsing "{text}": invalid syntax')
         return text in ("true", "1")
 
     def number(self, name: str) -> int | None:
         """Or None where it is not given. Raises `Refused`."""
         text = self.one(name)
         if text and not re.fullmatch(r"-?\d{1,18}", text):
-            raise statuses.bad_request(f"strconv.ParseInt: parsing {text!r}: invalid syntax ({name})")
+            raise statuses.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
         return int(text) if text else None
 
 

@@ -21,6 +21,12 @@ SETS = resources.of_kind("ReplicaSet")
 PODS = resources.of_kind("Pod")
 _REVISION = "deployment.kubernetes.io/revision"
 _HASH = "pod-template-hash"
+_MESSAGES = {
+    "MinimumReplicasAvailable": "Deployment has minimum availability.",
+    "MinimumReplicasUnavailable": "Deployment does not have minimum availability.",
+    "NewReplicaSetAvailable": 'ReplicaSet "{}" has successfully progressed.',
+    "ReplicaSetUpdated": 'ReplicaSet "{}" is progressing.',
+}
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -88,7 +94,8 @@ class Deployments:
                         self._take(each)
         for each in (*sets, current):
             self._tell_set(each, wanted if each["metadata"]["uid"] == current["metadata"]["uid"] else None)
-        self._tell(deployment, [each for some in pods.values() for each in some], ready)
+        everybody = [each for some in pods.values() for each in some]
+        self._tell(deployment, everybody, ready, len(mine), current)
 
     def _current(self, deployment: Object, sets: list[Object]) -> Object:
         """The replica set of the template as it is now; made where there is none."""
@@ -186,17 +193,13 @@ class Deployments:
 
         def how(body: Object) -> None:
             body["spec"]["replicas"] = len(pods) if wanted is None else wanted
-            body["status"] = {
-                "replicas": len(pods),
-                "fullyLabeledReplicas": len(pods),
-                "readyReplicas": ready,
-                "availableReplicas": ready,
-                "observedGeneration": body["metadata"].get("generation", 1),
-            }
+            counts = {"fullyLabeledReplicas": len(pods), "readyReplicas": ready, "availableReplicas": ready}
+            seen = {"replicas": len(pods), "observedGeneration": body["metadata"].get("generation", 1)}
+            body["status"] = seen | {name: count for name, count in counts.items() if count}
 
         self._state.store.change(SETS, found["metadata"]["namespace"], found["metadata"]["name"], how)
 
-    def _tell(self, deployment: Object, pods: list[Object], ready: list[Object]) -> None:
+    def _tell(self, deployment: Object, pods: list[Object], ready: list[Object], newest: int, current: Object) -> None:
         wanted = deployment["spec"]["replicas"]
         all_ready = sum(_is_ready(each) for each in pods)
         facts = {"Available": all_ready >= wanted, "Progressing": True}
@@ -211,18 +214,20 @@ class Deployments:
             conditions = []
             for kind, true in facts.items():
                 said = {"type": kind, "status": "True" if true else "False", "reason": reasons[kind, true]}
+                said["message"] = _MESSAGES[said["reason"]].format(current["metadata"]["name"])
                 same = all(old.get(kind, {}).get(name) == value for name, value in said.items())
                 times = {name: old[kind][name] if same else now() for name in ("lastTransitionTime", "lastUpdateTime")}
                 conditions.append(said | times)
-            body["status"] = {
-                "observedGeneration": body["metadata"].get("generation", 1),
+            counts = {
                 "replicas": len(pods),
-                "updatedReplicas": min(wanted, len(pods)),
+                "updatedReplicas": newest,
                 "readyReplicas": all_ready,
                 "availableReplicas": all_ready,
                 "unavailableReplicas": max(0, wanted - all_ready),
-                "conditions": conditions,
             }
+            seen = {"observedGeneration": body["metadata"].get("generation", 1), "conditions": conditions}
+            body["status"] = seen | {name: count for name, count in counts.items() if count}
+            body["metadata"].setdefault("annotations", {})[_REVISION] = current["metadata"]["annotations"][_REVISION]
 
         meta = deployment["metadata"]
         self._state.store.change(DEPLOYMENTS, meta["namespace"], meta["name"], how)

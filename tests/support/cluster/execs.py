@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.support.cluster import making, statuses
+from tests.support.cluster import making, statuses, units
 from tests.support.cluster.calls import Call
 from tests.support.cluster.faults import Faults, Tampered
 from tests.support.cluster.images import NoProgram
@@ -39,7 +40,8 @@ async def serve(call: Call, request: web.Request, runner: Runner | None, faults:
     socket = web.WebSocketResponse(protocols=(PROTOCOL,), max_msg_size=0, compress=False, timeout=_CLOSING_SECONDS)
     await socket.prepare(request)
     assert runner is not None
-    session = _Session(call, request, socket, unit, runner, Tampered(faults.interruption("exec", runner.name)))
+    both = [Tampered(faults.interruption(each, runner.name)) for each in ("exec", "exec input")]
+    session = _Session(call, request, socket, unit, runner, both)
     await session.run()
     return socket
 
@@ -75,14 +77,20 @@ class _Session:
     """One exec, and the process that it started."""
 
     def __init__(
-        self, call: Call, request: web.Request, socket: web.WebSocketResponse, unit: Unit, runner: Runner, out: Tampered
+        self,
+        call: Call,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        unit: Unit,
+        runner: Runner,
+        tampered: Sequence[Tampered],
     ) -> None:
         self._call = call
         self._request = request
         self._socket = socket
         self._unit = unit
         self._runner = runner
-        self._out = out
+        self._out, self._in = tampered
         self._gone = False
 
     async def run(self) -> None:
@@ -103,7 +111,7 @@ class _Session:
             self._gone = True
             _close(process)
         if not self._socket.closed:
-            await lived
+            await asyncio.shield(lived)  # a client that leaves ends this request, not the process
 
     async def _started(self) -> asyncio.subprocess.Process:
         within = self._unit.made
@@ -126,6 +134,7 @@ class _Session:
             code = await process.wait()
         finally:
             self._unit.inside.discard(process)
+            units.release(process)
         order = self._out.interruption
         if order is not None and order.at is None and not self._gone:
             await self._interrupt()
@@ -149,12 +158,20 @@ class _Session:
         order = self._out.interruption
         assert order is not None
         if order.what == "delete":
-            asyncio.get_running_loop().create_task(self._runner.deleted())
+            self._runner.state.begin(self._runner.deleted())
+            return
+        if order.what == "stall":
+            await asyncio.sleep(order.seconds)
             return
         self._gone = True
         if order.what == "end":
             await self._socket.close()
-        elif self._request.transport is not None:
+        else:
+            self._cut()
+
+    def _cut(self) -> None:
+        self._gone = True
+        if self._request.transport is not None:
             self._request.transport.abort()
 
     async def _take_input(self, process: asyncio.subprocess.Process) -> None:
@@ -165,9 +182,13 @@ class _Session:
             if channel == _CLOSE and data == bytes([_STDIN]):
                 _close(process)
             elif channel == _STDIN and process.stdin is not None and not process.stdin.is_closing():
+                data, due = self._in.passed(data)
                 with contextlib.suppress(ConnectionError):
                     process.stdin.write(data)
                     await process.stdin.drain()
+                if due:
+                    self._cut()
+                    return
 
     async def _end(self, status: dict[str, Any]) -> None:
         with contextlib.suppress(ConnectionError, RuntimeError):

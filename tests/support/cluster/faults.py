@@ -20,9 +20,9 @@ class Interruption:
     """What happens to one stream.
 
     Attributes:
-        what: "cut" (the connection is gone), "end" (closed in order, without a status), "swap" (a byte is changed) or
-            "delete" (the pod is deleted).
-        of: "exec", "log" or "watch".
+        what: "cut" (the connection is gone), "end" (closed in order, without a status), "swap" (a byte is changed),
+            "stall" (nothing more for a while) or "delete" (the pod is deleted).
+        of: "exec", "exec input", "log" or "watch".
         at: after that many bytes of the stream (of standard output, for exec); None: when it would have ended.
         pod: name or prefix of the name; "" is any.
     """
@@ -32,6 +32,7 @@ class Interruption:
     at: int | None
     pod: str
     times: int
+    seconds: float = 0.0
 
 
 @dataclasses.dataclass
@@ -62,7 +63,7 @@ class Tampered:
         if order.what == "swap":
             self.interruption = None
             return data[:inside] + bytes([data[inside] ^ 0x01]) + data[inside + 1 :], False
-        return data if order.what == "delete" else data[:inside], True
+        return data if order.what in ("delete", "stall") else data[:inside], True
 
 
 class Faults:
@@ -78,6 +79,14 @@ class Faults:
     def cut_exec(self, at: int | None = 0, *, pod: str = "", times: int = 1) -> None:
         """The connection of an exec is gone after `at` bytes of standard output; the process runs on."""
         self._order(Interruption("cut", "exec", at, pod, times))
+
+    def cut_exec_input(self, at: int = 0, *, pod: str = "", times: int = 1) -> None:
+        """The connection of an exec is gone after `at` bytes of standard input; the process sees the end of it."""
+        self._order(Interruption("cut", "exec input", at, pod, times))
+
+    def stall_exec(self, at: int, seconds: float, *, pod: str = "", times: int = 1) -> None:
+        """Nothing of an exec's standard output follows byte `at` for so long; then all the rest."""
+        self._order(Interruption("stall", "exec", at, pod, times, seconds))
 
     def end_exec_without_status(self, at: int | None = None, *, pod: str = "", times: int = 1) -> None:
         """An exec is closed in good order after `at` bytes (None: after all), without a word of how it ended."""

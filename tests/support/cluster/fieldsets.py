@@ -59,7 +59,7 @@ def _leaves(value: Any, schema: Schema, path: Path) -> Iterator[Path]:
             yield (*below, ".")
             yield from _leaves(item, items, below)
     elif isinstance(value, list) and _kind(schema) == "set":
-        yield from ((*path, "v:" + json.dumps(item)) for item in value)
+        yield from ((*path, "v:" + _compact(item)) for item in value)
     elif path:
         yield path
 
@@ -78,7 +78,11 @@ def _keys(schema: Schema) -> list[str]:
 def _key(item: Mapping[str, Any], schema: Schema) -> str:
     defaults = {"protocol": "TCP"}
     said = {name: item.get(name, defaults.get(name)) for name in _keys(schema)}
-    return "k:" + json.dumps({name: value for name, value in said.items() if value is not None}, sort_keys=True)
+    return "k:" + _compact({name: value for name, value in said.items() if value is not None})
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def at(body: Any, path: Path) -> Any:

@@ -56,7 +56,8 @@ def applied(call: Call, before: Object, wanted: Object) -> Object:
         owners[who] = owners[who] - taken
     after = fieldsets.merged(copy.deepcopy(before), wanted, schema)
     held = set().union(*others.values()) if others else set()
-    for path in sorted(owners.get(mine, set()) - fields - held, key=len, reverse=True):
+    # Items before their members: an item that has lost its key can't be found any more.
+    for path in sorted(owners.get(mine, set()) - fields - held, key=lambda path: (path[-1] != ".", -len(path))):
         fieldsets.remove(after, path)
     owners[mine] = fields
     _write(call, after, owners, before)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.cluster import admission, managed, patches, resources, schemas, selectors, statuses
+from tests.support.cluster import admission, managed, patches, resources, schemas, selectors, statuses, validation
 from tests.support.cluster.calls import Call
 from tests.support.cluster.resources import Resource
 from tests.support.cluster.state import State
@@ -22,6 +22,8 @@ __all__ = ["body_of", "create", "get", "listed", "patch", "selected", "update"]
 
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+# Kinds whose changes of the spec are counted in `generation`.
+_COUNTED = ("Job", "Deployment", "ReplicaSet", "NetworkPolicy", "PodDisruptionBudget")
 _RBAC = "rbac.authorization.k8s.io"
 _PATCHES = (
     "application/json-patch+json",
@@ -102,6 +104,7 @@ def create(state: State, call: Call, body: Object) -> Object:
         raise statuses.Refused(500, "InternalError", "resourceVersion should not be set on objects to be created")
     _named(call.resource, meta.get("name", ""))
     schemas.check(call, body)
+    validation.check(call.resource, body)
     if call.resource.namespaced:
         state.store.get(resources.of_kind("Namespace"), "", call.namespace)
         meta["namespace"] = call.namespace
@@ -112,7 +115,9 @@ def create(state: State, call: Call, body: Object) -> Object:
     operation = "Apply" if call.kind == _PATCHES[2] else "Update"
     applied = copy.deepcopy(body)
     body = admission.admitted(state, call.resource, body, None)
-    meta["generation"] = 1
+    meta = body["metadata"]
+    if call.resource.kind in _COUNTED:
+        meta["generation"] = 1
     managed.note_creation(call, body, applied, operation)
     if call.dry:
         return body | {"metadata": {**meta, "uid": "00000000-0000-0000-0000-000000000000"}}
@@ -143,7 +148,7 @@ def _named(resource: Resource, name: str) -> None:
     short = resource.kind in ("Namespace", "Service", "Job", "Pod", "Deployment")
     pattern, longest = (_LABEL, 63) if resource.kind in ("Namespace", "Service") else (_SUBDOMAIN, 63 if short else 253)
     if not pattern.match(name) or len(name) > longest:
-        why = f"Invalid value: {name!r}: a lowercase RFC 1123 name of at most {longest} characters is wanted"
+        why = f'Invalid value: "{name}": a lowercase RFC 1123 name of at most {longest} characters is wanted'
         raise statuses.invalid(resource, name, [("metadata.name", why)])
 
 
@@ -188,12 +193,12 @@ def _applied(state: State, call: Call) -> Object:
         raise statuses.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL")
     if "managedFields" in meta:
         raise statuses.bad_request("metadata.managedFields must be nil")
+    schemas.check_applied(call, body)
     before = state.store.find(call.resource, call.namespace, call.name)
     if before is None:
         if call.subresource:
             raise statuses.not_found(call.resource, call.name)
         return create(state, call, body)
-    schemas.check(call, body, whole=False)
     after = managed.applied(call, before, body)
     return _changed(state, call, before, after, keep_managers=True)
 
@@ -203,10 +208,11 @@ def _changed(state: State, call: Call, before: Object, after: Object, keep_manag
     after = copy.deepcopy(after)
     _hold(before, after, call.subresource)
     schemas.check(call, after)
+    validation.check(call.resource, after)
     after = admission.admitted(state, call.resource, after, before)
     if not keep_managers:
         managed.note_change(call, before, after)
-    if after.get("spec") != before.get("spec"):
+    if call.resource.kind in _COUNTED and after.get("spec") != before.get("spec"):
         after["metadata"]["generation"] = before["metadata"].get("generation", 1) + 1
     return after if call.dry else state.store.replace(call.resource, after)
 

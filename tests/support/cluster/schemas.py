@@ -8,6 +8,7 @@ invalid. Unknown fields are refused whatever `fieldValidation` says.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.resources
 import json
@@ -18,7 +19,7 @@ from tests.support.cluster import statuses
 from tests.support.cluster.calls import Call
 from tests.support.cluster.resources import Resource
 
-__all__ = ["Schema", "check", "child", "of", "resolved"]
+__all__ = ["Schema", "check", "check_applied", "child", "of", "resolved"]
 
 _VERSION = "1.32.0"
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -28,6 +29,16 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "object": (dict,),
     "array": (list,),
+}
+
+_TYPE_NAMES = {bool: "bool", int: "number", float: "number", str: "string", dict: "object", list: "array"}
+_EXPECTED = {
+    "string": "string",
+    "integer": "numeric (int or float)",
+    "number": "numeric (int or float)",
+    "boolean": "boolean",
+    "object": "map",
+    "array": "list",
 }
 
 Schema = Mapping[str, Any]
@@ -73,57 +84,108 @@ def child(schema: Schema, name: str) -> Schema:
     return resolved(rest) if isinstance(rest, Mapping) else {}
 
 
-def check(call: Call, body: Mapping[str, Any], *, whole: bool = True) -> None:
-    """Raises `Refused`: 400 for unknown fields and wrong types, 422 for what is missing, if this is a whole object."""
-    schema = of(call.resource)
-    if not schema:
-        return
-    problems = list(_problems(body, schema, ""))
-    unknown = [f'unknown field "{path}"' for kind, path, _ in problems if kind == "unknown"]
+def check(call: Call, body: Mapping[str, Any]) -> None:
+    """Raises `Refused`: 400 for unknown fields and wrong types, 422 for what is missing."""
+    problems = list(_problems(body, of(call.resource), ()))
+    unknown = [f'unknown field "{_by_number(each.path)}"' for each in problems if each.kind == "unknown"]
     if unknown:
         raise statuses.bad_request(f"strict decoding error: {', '.join(unknown)}")
-    wrong = [f"{path}: {message}" for kind, path, message in problems if kind == "type"]
+    wrong = [f"{each.message} {_by_number(each.path)}" for each in problems if each.kind == "type"]
     if wrong:
-        what = f"{call.resource.kind} in version {call.resource.version!r} cannot be handled as a {call.resource.kind}"
+        what = f'{call.resource.kind} in version "{call.resource.version}" cannot be handled as a {call.resource.kind}'
         raise statuses.bad_request(f"{what}: json: cannot unmarshal {'; '.join(wrong)}")
-    missing = [(path, message) for kind, path, message in problems if kind in ("required", "value")]
-    if missing and whole:
+    missing = [(_by_number(each.path), each.message) for each in problems if each.kind in ("required", "value")]
+    if missing:
         raise statuses.invalid(call.resource, body.get("metadata", {}).get("name", ""), missing)
 
 
-def _problems(value: Any, schema: Schema, path: str) -> Iterator[tuple[str, str, str]]:
+def check_applied(call: Call, body: Mapping[str, Any]) -> None:
+    """Raises `Refused` (500, without a reason) for unknown fields, wrong types and items named twice, as apply does."""
+    told = [
+        f"{_by_key(each.path)}: {each.applied}"
+        for each in _problems(body, of(call.resource), ())
+        if each.kind in ("unknown", "type", "twice")
+    ]
+    if told:
+        what = f"{call.namespace}/{call.name}; {call.resource.group}/{call.resource.version}, Kind={call.resource.kind}"
+        said = told[0] if len(told) == 1 else "errors:" + "".join(f"\n  {each}" for each in told)
+        raise statuses.Refused(500, "", f"failed to create typed patch object ({what}): {said}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Problem:
+    """Something wrong; a part of its path is a field, or an item's number and how apply names the item."""
+
+    kind: str
+    path: tuple[str | tuple[int, str], ...]
+    message: str = ""
+    applied: str = ""
+
+
+_Path = tuple["str | tuple[int, str]", ...]
+
+
+def _by_number(path: _Path) -> str:
+    return "".join(f".{part}" if isinstance(part, str) else f"[{part[0]}]" for part in path).lstrip(".")
+
+
+def _by_key(path: _Path) -> str:
+    return "".join(f".{part}" if isinstance(part, str) else part[1] for part in path)
+
+
+def _problems(value: Any, schema: Schema, path: _Path) -> Iterator[_Problem]:
     if value is None:
         return
-    if _is_quantity(schema):
-        if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-            yield "type", path, f"{_shown(value)} into a quantity or number"
-        return
-    kinds = schema.get("type", ())
+    kinds = ["string", "number"] if _is_quantity(schema) else schema.get("type", ())
     kinds = (kinds,) if isinstance(kinds, str) else [each for each in kinds if each != "null"]
     if kinds and not any(_is(value, kind) for kind in kinds):
-        yield "type", path, f"{_shown(value)} into a field of type {'/'.join(kinds)}"
+        shown = _TYPE_NAMES[type(value)]
+        got = shown if kinds[0] in ("integer", "number") else f"&value.valueUnstructured{{Value:{value}}}"
+        yield _Problem(
+            "type",
+            path,
+            f"{shown} into a field of type {'/'.join(kinds)}:",
+            f"expected {_EXPECTED[kinds[0]]}, got {got}",
+        )
         return
     if "enum" in schema and value not in schema["enum"]:
-        yield "value", path, f"Unsupported value: {value!r}: supported values: {schema['enum']}"
+        known = ", ".join(json.dumps(each) for each in schema["enum"])
+        yield _Problem("value", path, f"Unsupported value: {json.dumps(value)}: supported values: {known}")
     if isinstance(value, dict):
         yield from _of_object(value, schema, path)
     elif isinstance(value, list) and "items" in schema:
-        inner = resolved(schema["items"])
-        for number, item in enumerate(value):
-            yield from _problems(item, inner, f"{path}[{number}]")
+        yield from _of_list(value, schema, path)
 
 
-def _of_object(value: dict[str, Any], schema: Schema, path: str) -> Iterator[tuple[str, str, str]]:
+def _of_object(value: dict[str, Any], schema: Schema, path: _Path) -> Iterator[_Problem]:
     properties = schema.get("properties", {})
     for name in schema.get("required", ()):
         if value.get(name) is None:
-            yield "required", f"{path}.{name}".lstrip("."), "Required value"
+            yield _Problem("required", (*path, name), "Required value")
     for name, inner in value.items():
-        below = f"{path}.{name}".lstrip(".")
         if name not in properties and schema.get("additionalProperties") is False:
-            yield "unknown", below, ""
+            yield _Problem("unknown", (*path, name), applied="field not declared in schema")
         else:
-            yield from _problems(inner, child(schema, name), below)
+            yield from _problems(inner, child(schema, name), (*path, name))
+
+
+def _of_list(value: list[Any], schema: Schema, path: _Path) -> Iterator[_Problem]:
+    inner = resolved(schema["items"])
+    seen: set[str] = set()
+    for number, item in enumerate(value):
+        named = key_of(item, schema)
+        if named and named in seen:
+            yield _Problem("twice", path, applied=f"duplicate entries for key {named}")
+        seen.add(named)
+        yield from _problems(item, inner, (*path, (number, named or f"[{number}]")))
+
+
+def key_of(item: Any, schema: Schema) -> str:
+    """`[name="m"]` for an item of a list that is a map; "" for others."""
+    if schema.get("x-kubernetes-list-type") != "map" or not isinstance(item, Mapping):
+        return ""
+    keys = {name: item.get(name) for name in schema["x-kubernetes-list-map-keys"] if item.get(name) is not None}
+    return "[" + ",".join(f"{name}={json.dumps(value)}" for name, value in keys.items()) + "]" if keys else ""
 
 
 def _is_quantity(schema: Schema) -> bool:
@@ -134,7 +196,3 @@ def _is(value: Any, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
     return isinstance(value, _TYPES[kind])
-
-
-def _shown(value: Any) -> str:
-    return {bool: "bool", int: "number", float: "number", str: "string", dict: "object", list: "array"}[type(value)]

@@ -72,7 +72,8 @@ def fields(resource: Resource, text: str) -> Matches:
             raise statuses.bad_request(f"invalid field selector: {part!r}")
         path, operator, value = match.groups()
         if path not in supported:
-            raise statuses.bad_request(f"field label not supported: {path}")
+            known = ", ".join(f'"{each}"' for each in supported)
+            raise statuses.bad_request(f'"{path}" is not a known field selector: only {known}')
         tests.append(_field(path, operator != "!=", value))
     return lambda found: all(test(found) for test in tests)
 

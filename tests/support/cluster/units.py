@@ -17,7 +17,7 @@ from tests.support.cluster.images import Image
 from tests.support.cluster.logs import Log
 from tests.support.cluster.store import now
 
-__all__ = ["Made", "Unit"]
+__all__ = ["Made", "Unit", "release"]
 
 _MESSAGE = 4096
 _MESSAGE_LINES = 80
@@ -145,6 +145,7 @@ class Unit:
             _kill(each)
         if self._process is not None:
             _kill(self._process)
+            release(self._process)
         self._process = None
         if self.log is not None:
             self.log.end()
@@ -193,6 +194,11 @@ class Unit:
         if code and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             return self.log.last(_MESSAGE_LINES, _MESSAGE_FROM_LOG)
         return ""
+
+
+def release(process: asyncio.subprocess.Process) -> None:
+    """Closes the pipes to a process that is over; asyncio has no public way, and else does so some time later."""
+    process._transport.close()
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

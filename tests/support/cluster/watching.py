@@ -21,7 +21,7 @@ _BOOKMARK_SECONDS = 1.0
 
 
 def watched(state: State, call: Call) -> AsyncIterator[bytes]:
-    """The lines of a watch, until its timeout. Raises `Refused` for versions that are no longer known."""
+    """The lines of a watch, until its timeout; versions that are no longer known end it at once, by an ERROR."""
     matches = objects.selected(call)
     at, first = _begin(state, call, matches)
     return _lines(state, call, matches, at, first)
@@ -62,7 +62,6 @@ def _begin(state: State, call: Call, matches: Matches) -> tuple[int, list[bytes]
         return state.store.version, [_line("ADDED", each) for each in there if matches(each)]
     if not version.isdigit():
         raise statuses.bad_request(f"Invalid value: {version!r}: resourceVersion")
-    state.store.since(call.resource, int(version))
     return int(version), []
 
 
