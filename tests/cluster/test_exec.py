@@ -79,8 +79,10 @@ def test_a_pod_that_is_not_there_is_told(ask: Asking) -> None:
     assert (answer.code, answer.err) == (1, 'Error from server (NotFound): pods "nobody" not found\n')
 
 
-def test_a_program_that_is_not_there_is_told(ask: Asking, pod: str) -> None:
+def test_a_program_that_is_not_there_is_told(place: Place, ask: Asking, pod: str) -> None:
     """Not with the exit code of some program: there was none."""
+    if place.cluster is not None:
+        pytest.xfail("loopback: any path that ends in python is the tests' own")
     answer = ask.run("exec", pod, "-c", "main", "--", "/no/such/python", "-c", "pass")
     assert answer.code != 0
     assert "no such file or directory" in answer.err or "not found" in answer.err
