@@ -98,10 +98,12 @@ def _main(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_job_of_a_run_expects_the_heads_of_the_checkout() -> None:
-    """Under the same name, and with who asked in the place of the template's word; the body given stays as it is."""
+    """With who asked in the place of the template's word, under a name of its own; the body given stays as it is."""
     given = _migration(["python"], env=[{"name": "STILLROOM_ACTOR", "valueFrom": {}}, {"name": "A", "value": "b"}])
     made = bodies.for_run(given, ["0002", "0003"], "kim@desk")
-    assert made["metadata"] == given["metadata"]
+    name = bodies.applied_name(given["metadata"]["name"])
+    assert name != given["metadata"]["name"]
+    assert made["metadata"] == {**given["metadata"], "name": name}
     assert _main(made)["env"] == [
         {"name": "A", "value": "b"},
         {"name": "STILLROOM_ACTOR", "value": "kim@desk"},

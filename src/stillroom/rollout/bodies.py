@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stillroom import errors
+from stillroom.manifests import naming
 from stillroom.rollout import cluster
 from stillroom.runtime.migrating import described, last_word
 
-__all__ = ["EXPECTED_HEADS", "MAIN", "for_run", "other_command", "verify"]
+__all__ = ["EXPECTED_HEADS", "MAIN", "applied_name", "for_run", "other_command", "verify"]
 
 MAIN = "migration"
 """The container of a migration Job that migrates."""
@@ -27,12 +28,22 @@ _LONGEST = 63
 _MINUTES = 15 * 60
 
 
+def applied_name(rendered: str) -> str:
+    """What a rendered migration Job is called where `apply --via job` runs it.
+
+    It has more in its pod template than the rendered file, and a Job's template can't be changed: under one name, whoever
+    applies the file afterwards (kubectl, a GitOps tool) would be refused.
+    """
+    return f"{rendered.rpartition('-')[0]}-{naming.short_hash(rendered.encode())}"
+
+
 def for_run(body: Mapping[str, Any], needed: Sequence[str], actor: str) -> dict[str, Any]:
     """The migration Job as it is applied: it refuses an image that lacks these heads, and the ledger notes who asked.
 
-    The name stays, since its content is the same; a Job that is there is never applied again.
+    A Job that is there is never applied again.
     """
     made = copy.deepcopy(dict(body))
+    made["metadata"]["name"] = applied_name(str(body["metadata"]["name"]))
     for container in _containers(made):
         if container["name"] == MAIN:
             _tell(container, actor)

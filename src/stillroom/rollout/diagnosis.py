@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stillroom.rollout import judging
+from stillroom.rollout import bodies, judging
 
 __all__ = ["Diagnosis", "Facts", "Row", "Trouble", "diagnose"]
 
@@ -130,7 +130,7 @@ def _job(facts: Facts, verdict: judging.Verdict | None) -> Row:
         level = "warning" if verdict.trouble else "ok"
         text = f"{named} runs: {verdict.trouble or verdict.step}"
         return Row("job", level, text, f"invoke logs --service {facts.service} --follow")
-    if facts.job.name != facts.wanted:
+    if facts.job.name not in (facts.wanted, bodies.applied_name(facts.wanted)):
         return Row("job", "warning", f"{named} is complete; services.yaml makes {facts.wanted} now", _apply(facts))
     return Row("job", "ok", f"{named} is complete")
 

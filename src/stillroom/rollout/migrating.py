@@ -122,12 +122,13 @@ def look(
         job = rendered[service.name]
         namespace = job.namespace or found.namespace_of(service)
         needed = () if options.stale else heads_of(service)
-        known = there.get((namespace, job.job))
+        name = bodies.applied_name(job.job)
+        known = there.get((namespace, name))
         complete = known is not None and known.complete and not known.deleting and not options.rerun
         standing = _asked(service, ask, follower) if complete else None
         action, why = plan.decide(known, standing, needed, rerun=options.rerun)
         outcome = "nothing to do" if action == plan.NOTHING else "would run"
-        return Done(plan.Step(action, why, job.job, namespace, job.image, needed, known), outcome)
+        return Done(plan.Step(action, why, name, namespace, job.image, needed, known), outcome)
 
     entries = fleet.run(services, one, watcher, jobs=jobs)
     for each in entries:
