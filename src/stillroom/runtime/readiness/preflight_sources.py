@@ -36,13 +36,13 @@ def digests(service: facts.ServiceFacts, env: Path | None) -> dict[str, Any]:
         `packages`: folders, likewise, in which there are no other modules than those in `files`; `unread`: files without
         a source.
     """
-    folder = os.path.realpath(service.path)
+    folders = _ways(service.path)
     packages = sorted({each.partition(".")[0] for each in (*service.models, *_module_of(service.metadata))})
     found: dict[str, str] = {}
     named: dict[str, str] = {}
     unread: list[str] = []
     for name, path in _loaded():
-        shown = _shown(name, path, folder, packages)
+        shown = _shown(name, path, folders, packages)
         if shown is None:
             continue
         if not path.endswith(".py"):
@@ -54,7 +54,7 @@ def digests(service: facts.ServiceFacts, env: Path | None) -> dict[str, Any]:
     for shown, place in named.items():
         found.update(_below(shown, place, found))
     if env is not None and env.is_file():
-        shown_env = _within(os.path.realpath(env), folder)
+        shown_env = _within(str(env), folders)
         if shown_env is not None:
             found[shown_env] = digest(env.read_bytes())
     return {"files": found, "packages": sorted(named), "unread": sorted(set(unread))}
@@ -70,12 +70,12 @@ def _loaded() -> Iterator[tuple[str, str]]:
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and os.path.isfile(file) and name.partition(".")[0] != ours:  # noqa: PTH113
-            yield name, os.path.realpath(file)
+            yield name, os.path.abspath(file)  # noqa: PTH100 - links stay: a mounted ConfigMap has nothing else
 
 
-def _shown(name: str, path: str, folder: str, packages: list[str]) -> str | None:
+def _shown(name: str, path: str, folders: tuple[str, ...], packages: list[str]) -> str | None:
     """The file's path as both sides understand it; None if it is nobody's of the service."""
-    within = _within(path, folder)
+    within = _within(path, folders)
     if within is not None:
         return within
     if name.partition(".")[0] not in packages:
@@ -85,11 +85,19 @@ def _shown(name: str, path: str, folder: str, packages: list[str]) -> str | None
     return "/".join(parts[-depth - 1 :] if parts[-1].startswith("__init__.") else parts[-depth:])
 
 
-def _within(path: str, folder: str) -> str | None:
-    if not path.startswith(folder + os.sep):
-        return None
-    inside = Path(path).relative_to(folder).parts
-    return None if set(inside) & set(_INSTALLED) else "/".join(inside)
+def _ways(path: str) -> tuple[str, ...]:
+    """A path as it is written, and as it is behind its links."""
+    return os.path.abspath(path), os.path.realpath(path)  # noqa: PTH100 - links stay in the first
+
+
+def _within(path: str, folders: tuple[str, ...]) -> str | None:
+    """The path relative to the folder, whichever way leads into it; None if it lies elsewhere, or among packages."""
+    for each in _ways(path):
+        for folder in folders:
+            if each.startswith(folder + os.sep):
+                inside = Path(each).relative_to(folder).parts
+                return None if set(inside) & set(_INSTALLED) else "/".join(inside)
+    return None
 
 
 def _below(shown: str, place: str, found: Mapping[str, str]) -> dict[str, str]:
