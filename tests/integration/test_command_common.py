@@ -187,10 +187,10 @@ def test_a_terminal_without_our_characters_gets_others(idle: fleets.Fleet) -> No
 
 
 def test_a_target_of_another_kind_is_refused_by_name(idle: fleets.Fleet) -> None:
-    """Where this version can't reach it; --namespace is right there."""
-    ran = idle.run("preflight", "--environment", "cluster", "--namespace", "mine")
+    """Where this version can't reach it; --namespace is right in a cluster."""
+    ran = idle.run("preflight", "--environment", "hosts")
     assert ran.code == 2
-    assert "environment cluster has target kubernetes" in ran.stderr
+    assert "environment hosts has target ssh" in ran.stderr
     listed = idle.run("services", "--environment", "cluster", "--json")
     assert {each["namespace"] for each in listed.json["services"]} == {"shop"}
 
@@ -229,4 +229,6 @@ def test_bash_completes_commands_and_flags(idle: fleets.Fleet) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == ["regenerate restore revision", "--debug --dry-run"], done.stderr
+    assert done.stdout.splitlines() == ["regenerate render-manifests restore revision", "--debug --dry-run"], (
+        done.stderr
+    )

@@ -83,7 +83,7 @@ def test_what_was_done_before_an_interrupt_is_told(shop: fleets.Fleet) -> None:
     made.write(
         "migrations/env.py", env.replace("    engine = create", "    await asyncio.sleep(600)\n    engine = create")
     )
-    with shop.program.running("regenerate", "--ignore-preflight", "--verbose") as running:
+    with shop.program.running("regenerate", "--skip-db-check", "--verbose") as running:
         running.until("regenerate: 2 services")
         running.until("auth: ✓")
         running.signal(signal.SIGINT)
@@ -172,7 +172,7 @@ def test_a_given_scratch_database_is_emptied_after_a_kill(
     sound = (auth.migrations / "env.py").read_text()
     stuck(auth, where)
     half = "SELECT to_regclass('mine.half') IS NOT NULL"
-    with fleet.program.running("regenerate", "--yes", "--verbose", "--ignore-preflight") as running:
+    with fleet.program.running("regenerate", "--yes", "--verbose", "--skip-db-check") as running:
         running.until(f"auth: {where}")
         while given.fetch(half) == [(False,)]:
             assert running.process.poll() is None
@@ -263,7 +263,7 @@ def test_migrations_that_somebody_changes_meanwhile_are_left_alone(
     wait = "    while not os.path.exists('go'):\n        await asyncio.sleep(0.01)\n"
     auth.write("migrations/env.py", env.replace("    engine = create", wait + "    engine = create"))
     [(name, text)] = auth.history.items()
-    with private.program.running(*command, "--ignore-preflight", "--verbose") as running:
+    with private.program.running(*command, "--skip-db-check", "--verbose") as running:
         running.until("auth: scratch database")
         auth.write(f"migrations/versions/{name}", text + "# theirs\n")
         (auth.path / "go").touch()

@@ -20,6 +20,7 @@ ENVIRONMENTS: dict[str, Any] = {
     "local": {"target": "local", "database": "environment"},
     "live": {"target": "local", "database": "environment", "protected": True},
     "cluster": {"target": "kubernetes", "namespace": "shop"},
+    "hosts": {"target": "ssh", "host": "box"},
     "development": {"target": "local", "database": "embedded"},
 }
 _PASSING = ("__pycache__", ".stillroom", ".git")
