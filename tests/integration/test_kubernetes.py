@@ -65,7 +65,7 @@ class Shop:
     @property
     def service(self) -> model.Service:
         """In the cluster."""
-        return self.fleet.service("shop", "staging")
+        return self.fleet.service("podded", "staging")
 
     @property
     def versions(self) -> list[str]:
@@ -79,7 +79,7 @@ class Shop:
     def deploy(self, **facts: Any) -> None:
         """Puts an image of the checkout as it is now into the cluster."""
         env = {self.made.url_variable: self.database.asyncpg}
-        self.cluster.deploy("shop", **{"folder": self.made.path, "env": env, **facts})
+        self.cluster.deploy("podded", **{"folder": self.made.path, "env": env, **facts})
 
 
 def _registry(root: Path, cluster: Cluster, said: Mapping[str, str]) -> None:
@@ -87,14 +87,14 @@ def _registry(root: Path, cluster: Cluster, said: Mapping[str, str]) -> None:
     (root / "tasks.py").write_text("from stillroom.tasks import namespace\n", encoding="utf-8")
     (root / "services.yaml").write_text(
         f"environments:\n  staging: {{target: kubernetes, namespace: default, kubeconfig: {cluster.kubeconfig}}}\n"
-        f"services:\n  shop: {{{lines}}}\n",
+        f"services:\n  podded: {{{lines}}}\n",
         encoding="utf-8",
     )
 
 
 @pytest.fixture
 def shop(tmp_path: Path, cluster: Cluster, new_database: NewDatabase) -> Iterator[Shop]:
-    """A service with one table, whose image is not deployed yet."""
+    """A service with one table, whose image is not deployed yet; no other test calls one so, nor its scratch databases."""
     root = tmp_path / "checkout"
     made = projects.make_service(root / "shop", models=_TABLE)
     _registry(root, cluster, {"path": "shop", "models": "app.models", "url_variable": made.url_variable})
@@ -135,7 +135,7 @@ def test_preflight_of_a_cluster(shop: Shop) -> None:
     assert [level for level, _ in _told(found, "cluster")] == ["ok"]
     assert [level for level, _ in _told(found, "permissions")] == ["ok"]
     assert _told(found, "pods")[0] == ("ok", "pods running (1/1)")
-    assert "container app, image registry.test/shop:1 (sha256:" in _told(found, "pods")[1][1]
+    assert "container app, image registry.test/podded:1 (sha256:" in _told(found, "pods")[1][1]
     assert _told(found, "image") == [("ok", "its code is that of this folder: 3 source files, 0 revisions")]
     assert _told(found, "driver")[0][0] == "ok"
     assert shop.cluster.count("pods/exec") == 1
@@ -153,7 +153,7 @@ def test_stale_code_is_found(shop: Shop) -> None:
     assert found == [
         (
             "error",
-            "shop: the code in its image is not that of this folder: app/models.py differs, "
+            "podded: the code in its image is not that of this folder: app/models.py differs, "
             "revision abc_start.py is not in the image",
         )
     ]
@@ -221,7 +221,7 @@ def test_what_happens_on_the_way_is_survived(shop: Shop, name: str) -> None:
     assert made.value is not None
     assert shop.versions == [made.value.file]
     rows = shop.database.server.fetch(
-        "SELECT datname FROM pg_database WHERE datname LIKE %s", ["stillroom_scratch_shop%"]
+        "SELECT datname FROM pg_database WHERE datname LIKE %s", ["stillroom_scratch_podded%"]
     )
     assert rows == []
 
@@ -233,7 +233,7 @@ def test_a_connection_that_never_holds_is_a_clear_failure(shop: Shop) -> None:
     made, _ = _generated(shop)
     assert made.failure is not None
     assert made.failure.code == "connection-lost"
-    assert "pod shop-" in made.failure.message
+    assert "pod podded-" in made.failure.message
     assert shop.versions == []
 
 
@@ -271,14 +271,14 @@ def test_the_commands_work_in_a_cluster(shop: Shop) -> None:
     for command in (("apply", "--yes"), ("status",), ("verify",), ("history",)):
         ran = invoke.run(*command, "--json")
         assert ran.code == 0, ran.told
-        assert ran.json["services"][0]["name"] == "shop"
+        assert ran.json["services"][0]["name"] == "podded"
     assert shop.cluster.count("pods/exec") == before + 4
     emptied = invoke.run("cleanup", "--yes", "--skip-backup")
     assert emptied.code == 0, emptied.told
     assert shop.database.server.fetch("SELECT 1", []) == [(1,)]
     other = invoke.run("status", "--namespace", "nowhere")
     assert other.code == 1, other.told
-    assert "there is no Deployment (or StatefulSet) shop" in other.stderr
+    assert "there is no Deployment (or StatefulSet) podded" in other.stderr
 
 
 def test_the_runtime_is_never_a_file_there(shop: Shop) -> None:
@@ -309,7 +309,7 @@ def test_an_interrupt_ends_what_runs_there(shop: Shop) -> None:
         with pytest.raises(base.TargetFailed, match="interrupted"):
             opened.call(shop.service, "echo", {})
     rows = shop.database.server.fetch(
-        "SELECT datname FROM pg_database WHERE datname LIKE %s", ["stillroom_scratch_shop%"]
+        "SELECT datname FROM pg_database WHERE datname LIKE %s", ["stillroom_scratch_podded%"]
     )
     assert rows == []
 
