@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -210,20 +210,26 @@ def test_a_log_that_is_cut_is_read_on(jobs: Jobs, at: int) -> None:
 
 def test_a_job_that_is_deleted_has_failed(jobs: Jobs, tmp_path: Path) -> None:
     """At once, and not when somebody loses patience."""
-    caught: list[errors.StillroomError] = []
+    delete = ("delete", "job", "s0-migration-00000000", "--cascade=background", "--wait=false")
+    assert _ended_by(jobs, tmp_path, lambda: jobs.found.door.run(*delete)) == ["job-deleted"]
+
+
+def _ended_by(jobs: Jobs, folder: Path, act: Callable[[], object]) -> list[str]:
+    """The codes of how watching a Job that holds on ends, once something is done about it."""
+    caught: list[str] = []
 
     def work() -> None:
         try:
-            jobs.run("s0", jobs.body("s0", _held(tmp_path)))
+            jobs.run("s0", jobs.body("s0", _held(folder)))
         except errors.StillroomError as error:
-            caught.append(error)
+            caught.append(error.code)
 
     working = threading.Thread(target=work)
     working.start()
     jobs.watcher.until("begun")
-    jobs.found.door.run("delete", "job", "s0-migration-00000000", "--cascade=background", "--wait=false")
+    act()
     working.join()
-    assert [each.code for each in caught] == ["job-deleted"]
+    return caught
 
 
 def test_a_deadline_is_told(jobs: Jobs, tmp_path: Path) -> None:
@@ -256,20 +262,7 @@ def test_a_failed_job_has_its_last_lines(jobs: Jobs) -> None:
 
 def test_an_interrupt_ends_the_watching_and_not_the_job(jobs: Jobs, tmp_path: Path) -> None:
     """Whoever runs it again takes it up where it is."""
-    caught: list[errors.StillroomError] = []
-
-    def work() -> None:
-        try:
-            jobs.run("s0", jobs.body("s0", _held(tmp_path)))
-        except errors.StillroomError as error:
-            caught.append(error)
-
-    working = threading.Thread(target=work)
-    working.start()
-    jobs.watcher.until("begun")
-    jobs.runner.interrupt()
-    working.join()
-    assert [each.code for each in caught] == ["interrupted"]
+    assert _ended_by(jobs, tmp_path, jobs.runner.interrupt) == ["interrupted"]
     found = clusters.Cluster(jobs.fleet.environments["test"])
     (job,) = found.jobs(jobs.fleet.service("s0", "test"))
     assert not job.ended
